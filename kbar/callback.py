@@ -1,0 +1,345 @@
+"""Owns the way from Keras's hooks to stages."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+from .display import current
+from .options import Options, RendererSpec
+from .progress import Leave, Stage, outcome_of
+from .report import failure
+from .snapshot import Outcome
+from .throttle import ThrottleSpec
+
+try:
+    import keras
+except ImportError as error:
+    raise ImportError(
+        "kbar.ProgressBar is a Keras callback and Keras is missing: pip install 'keras-kbar[tensorflow]', "
+        "or keras with the backend of your choice"
+    ) from error
+
+_F = TypeVar("_F", bound=Callable[..., None])
+
+
+def _harmless(hook: _F) -> _F:
+    """What goes wrong in a hook is told and stays there."""
+
+    @functools.wraps(hook)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            hook(*args, **kwargs)
+        except Exception as error:
+            failure("kbar missed an event", error)
+
+    return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
+
+
+class _Run:
+    """One call of fit, evaluate or predict: its stages, and where in its protocol it is.
+
+    Attributes:
+        steps: the steps of an epoch, None if unknown.
+        train, tests: the stages that batches of training and of other kinds advance.
+        epoch: the running epoch, from 0.
+    """
+
+    def __init__(self, kind: str, stage: Stage, steps: int | None) -> None:
+        self.kind, self.stage, self.steps = kind, stage, steps
+        self.train: Stage | None = None
+        self.tests: Stage | None = None if kind == "fit" else stage
+        self.epoch: int | None = None
+        self._had_epoch = False
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing has happened since the beginning."""
+        return not self._had_epoch and self.stage.done == self.stage.initial
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Epoch number `epoch`, from 0, begins."""
+        if self.untouched:  # initial_epoch, or BackupAndRestore
+            self.stage.start_at(epoch)
+        self.epoch, self._had_epoch = epoch, True
+        current().start_lap(self.stage)
+        self.train = current().begin(
+            "train", title=f"epoch {epoch + 1}", unit="step", total=self.steps, parent=self.stage, part=True
+        )
+
+    def begin_validation(self, steps: int | None) -> None:
+        """The epoch's training is over, its validation begins."""
+        self.end_train()
+        self.tests = current().begin("validation", unit="step", total=steps, parent=self.stage, part=True)
+
+    def end_train(self) -> None:
+        """The epoch's training is over, if it was not yet."""
+        if self.train:
+            current().end(self.train, self.train.own_end)
+            self.train = None
+
+    def end_validation(self) -> None:
+        """The epoch's validation is over, if there was one."""
+        if self.tests:
+            current().end(self.tests, self.tests.own_end)
+            self.tests = None
+
+
+class _Call:
+    """A running call of a Keras method, recognised on its thread's stack.
+
+    Keras calls no hook when `fit` ends by an exception; that its frame has left the stack is
+    the one sign that always shows. No reference to the frame is kept: it would keep the
+    training data alive.
+    """
+
+    def __init__(self, frame: FrameType) -> None:
+        self._thread, self._frame, self._code = threading.get_ident(), id(frame), frame.f_code
+
+    @classmethod
+    def find(cls, name: str) -> _Call | None:
+        """The call of Keras's method `name` that the caller runs within."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame:
+            if frame.f_code.co_name == name and str(frame.f_globals.get("__name__")).startswith("keras."):
+                return cls(frame)
+            frame = frame.f_back
+        return None
+
+    def ended(self) -> Outcome | None:
+        """How the call ended, None while it runs."""
+        frame = sys._current_frames().get(self._thread)
+        while frame:
+            if id(frame) == self._frame and frame.f_code is self._code:
+                return None
+            frame = frame.f_back
+        handled: object = sys._current_exceptions().get(self._thread)
+        if isinstance(handled, tuple):  # so until Python 3.11
+            handled = handled[1]
+        for error in (handled, getattr(sys, "last_value", None)):
+            if isinstance(error, BaseException) and self._was_left_by(error):
+                return outcome_of(error)
+        return "interrupted"
+
+    def _was_left_by(self, error: BaseException) -> bool:
+        trace = error.__traceback__
+        while trace:
+            if id(trace.tb_frame) == self._frame:
+                return True
+            trace = trace.tb_next
+        return False
+
+
+class ProgressBar(keras.callbacks.ProgbarLogger):
+    """Shows `fit`, `evaluate` and `predict` as bars that tell the truth.
+
+    It is Keras's own kind of progress bar, so that Keras adds no second one when ``verbose=0``
+    was forgotten. Put it last in the list of callbacks: an epoch's line then also has what the
+    others add to the epoch's logs. Between runs it can be copied, pickled and used again. As a
+    context manager it ends what `fit` left open when an exception ended it.
+
+    Args:
+        renderer: ``"auto"`` (rich on a terminal, widgets in a notebook, else log lines; the
+            environment variable ``KBAR_RENDERER`` overrides it), ``"rich"``, ``"tqdm"``,
+            ``"log"``, ``"none"``, the name of an installed plug-in, a `Renderer`, or a list.
+        throttle: when to draw between a stage's beginning and end, for every renderer that has
+            no throttle of its own: `every`, `always`, `never`, or a callable ``Tick -> bool``.
+        metrics: names or patterns (``["loss", "val_*"]``) of the metrics to show, in that order;
+            all of them if None.
+        leave: what stays on screen: ``"epochs"`` (a line for each epoch, and the last state),
+            ``"run"`` (the last state) or ``"none"``.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was given and what is allowed.
+        ImportError: if the library a renderer draws with is missing.
+    """
+
+    def __init__(
+        self,
+        renderer: RendererSpec = "auto",
+        *,
+        throttle: ThrottleSpec | None = None,
+        metrics: Iterable[str] | None = None,
+        leave: Leave = "epochs",
+    ) -> None:
+        super().__init__()
+        self._options = Options(renderer, throttle, metrics, leave)
+        self._runs: list[_Run] = []  # the running ones, outermost first
+        self._top: _Run | None = None
+        self._announced = False
+
+    # Before a run.
+
+    @property
+    def async_safe(self) -> bool:
+        """Whether Keras may call the batch hooks from its thread pool.
+
+        So where the backend computes on an accelerator: there a synchronous hook costs a device
+        sync every step. On a CPU the pool costs more than the hook.
+        """
+        backend = keras.backend.backend()
+        library = sys.modules.get(backend)
+        if backend == "jax" and library:
+            return bool(library.default_backend() != "cpu")
+        if backend == "torch" and library:
+            device = os.environ.get("KERAS_TORCH_DEVICE")
+            if device:
+                return not device.startswith("cpu")
+            return bool(library.cuda.is_available() or library.backends.mps.is_available())
+        return False
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Keras tells of the run to come: ``epochs`` and ``steps``, which may be None."""
+        self.params = params
+        self._announced = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is a new bar with the same options; the model in particular is not its to copy.
+        return {**self.__dict__, "_model": None, "params": None, "_runs": [], "_top": None, "_announced": False}
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._runs:
+            self._end(self._runs[-1], "stopped" if error is None else outcome_of(error))
+
+    # fit
+
+    @_harmless
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """`fit` begins."""
+        self._begin("fit", "epoch", self._count("epochs"))
+
+    @_harmless
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Epoch number `epoch`, counted from 0, begins."""
+        run = self._run("fit")
+        if run and run.epoch != epoch:
+            run.begin_epoch(epoch)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """All steps up to the one with index `batch` are done."""
+        try:
+            run = self._top
+            if run and run.train:
+                run.train.advance_to(batch + 1, logs)
+        except Exception as error:
+            failure("kbar missed an event", error)
+
+    @_harmless
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """The epoch is over; what later callbacks add to `logs` still counts."""
+        run = self._run("fit")
+        if run and run.epoch is not None:
+            run.end_train()
+            run.epoch = None
+            current().finish_lap(run.stage, logs)
+
+    @_harmless
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """`fit` is over."""
+        run = self._run("fit")
+        if run:
+            self._end(run)
+
+    # evaluate, and the validation within fit
+
+    @_harmless
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """`evaluate` begins, by itself or as validation."""
+        run = self._top
+        if not run or run.kind != "fit" or self._announced:
+            self._begin("evaluate", "step", self._count("steps"))
+        elif not run.tests:
+            run.begin_validation(self._validation_steps())
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """All steps up to the one with index `batch` are done."""
+        try:
+            run = self._top
+            if run and run.tests:
+                run.tests.advance_to(batch + 1, logs)
+        except Exception as error:
+            failure("kbar missed an event", error)
+
+    @_harmless
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """`evaluate` is over."""
+        run = self._top
+        if run and run.kind == "evaluate":
+            self._end(run)
+        elif run:
+            run.end_validation()
+
+    # predict
+
+    @_harmless
+    def on_predict_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """`predict` begins."""
+        self._begin("predict", "step", self._count("steps"))
+
+    def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """All steps up to the one with index `batch` are done; `logs` hold their whole output."""
+        try:
+            run = self._top
+            if run and run.tests:
+                run.tests.advance_to(batch + 1)
+        except Exception as error:
+            failure("kbar missed an event", error)
+
+    @_harmless
+    def on_predict_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """`predict` is over."""
+        run = self._run("predict")
+        if run:
+            self._end(run)
+
+    # Runs
+
+    def _begin(self, kind: str, unit: str, total: int | None) -> None:
+        announced, self._announced = self._announced, False
+        top = self._top
+        if top and top.kind == kind and top.untouched and not announced and not top.stage.outcome:
+            return  # the same object twice in the list
+        owner = _Call.find(kind)
+        if top and owner is None and top.kind == kind:  # a loop that drives the hooks by hand and was cut short
+            self._end(top, "interrupted")
+        stage = current().begin(kind, unit=unit, total=total, options=self._options, owner=owner)
+        self._runs = [r for r in self._runs if not r.stage.outcome]
+        self._runs.append(_Run(kind, stage, self._count("steps")))
+        self._top = self._runs[-1]
+
+    def _run(self, kind: str) -> _Run | None:
+        """The innermost run of this kind; what is still open within it has been left by an exception."""
+        if not any(r.kind == kind for r in self._runs):
+            return None
+        while self._top and self._top.kind != kind:
+            self._end(self._top, "interrupted")
+        return self._top
+
+    def _end(self, run: _Run, outcome: Outcome | None = None) -> None:
+        """`run` is over, by itself if no `outcome` is given."""
+        if outcome is None:
+            run.end_train()
+            outcome = run.stage.own_end
+        current().end(run.stage, outcome)
+        self._runs = [r for r in self._runs if r is not run]
+        self._top = self._runs[-1] if self._runs else None
+
+    def _count(self, name: str) -> int | None:
+        value = (self.params or {}).get(name)
+        return value if isinstance(value, int) and value >= 0 else None
+
+    def _validation_steps(self) -> int | None:
+        # Keras gives callbacks the training's count only; what it iterates over knows better.
+        iterator = getattr(self._model, "_eval_epoch_iterator", None)
+        steps = getattr(iterator, "num_batches", None)
+        return steps if isinstance(steps, int) and steps >= 0 else None

@@ -1,0 +1,410 @@
+"""Owns the one display of a process: its stages, its targets, the thread that draws, every ending."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TypeVar
+
+from .options import Options
+from .progress import NEVER, Owner, Stage, outcome_of
+from .renderers import Renderer
+from .report import failure, warn
+from .snapshot import Event, EventKind, Outcome, Snapshot, StageView
+from .throttle import Throttle, Tick
+
+# A burst of beginnings and ends within this many seconds makes one frame.
+_BURST = 0.03
+# A terminal that does not read holds up the end of a run for this many seconds at most.
+_PATIENCE = 0.5
+
+_T = TypeVar("_T")
+
+_innermost: ContextVar[Stage | None] = ContextVar("kbar_stage", default=None)
+
+
+class Display:
+    """Holds what is true and sees to it that every target draws it when it should.
+
+    User threads call `begin`, `finish_lap` and `end`, which only change the tree and post
+    events; all drawing is done by the ticker, so that no output can hold up a run.
+
+    Args:
+        clock: seconds, monotonic.
+        wall: seconds since the Unix epoch.
+        ticker: makes the ticker from the function it is to call; a thread by default.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        ticker: Callable[[Callable[[], float | None]], Ticker] | None = None,
+    ) -> None:
+        self._clock, self._wall = clock, wall
+        # Re-entrant: a signal handler may run a whole evaluate() while its thread holds it.
+        self._lock = threading.RLock()
+        self._roots: list[Stage] = []
+        self._targets: list[_Target] = []
+        self._ticker = (ticker or Ticker)(self.tick)
+        self._exit_watched = False
+
+    # Events, on the threads of the run.
+
+    def begin(
+        self,
+        label: str,
+        *,
+        unit: str,
+        total: int | None,
+        title: str | None = None,
+        parent: Stage | None = None,
+        part: bool = False,
+        options: Options | None = None,
+        owner: Owner | None = None,
+    ) -> Stage:
+        """A new stage, within `parent` or else within the innermost one open in this context."""
+        self._watch_exit()
+        parent = parent or _innermost.get()
+        with self._lock:
+            self._sweep()
+            while parent and parent.outcome:
+                parent = parent.parent
+            stage = Stage(
+                label,
+                clock=self._clock,
+                on_watch=self._reached,
+                parent=parent,
+                unit=unit,
+                total=total,
+                title=title,
+                part=part,
+                selection=options.selection if options else None,
+                leave=options.leave if options else None,
+                owner=owner,
+            )
+            siblings = parent.children if parent else self._roots
+            if not parent:
+                self._roots[:] = [r for r in self._roots if not r.outcome]
+            siblings.append(stage)
+            if options:
+                self._open_targets(options, stage)
+            self._post("begin", stage)
+            self._rearm(stage)
+        _innermost.set(stage)
+        self._ticker.wake()
+        return stage
+
+    def start_lap(self, stage: Stage) -> None:
+        """A lap (an epoch) of `stage` begins."""
+        with self._lock:
+            self._release_lap(stage)
+            stage.start_lap()
+
+    def finish_lap(self, stage: Stage, metrics: Mapping[str, object] | None) -> None:
+        """A lap of `stage` is done. It is drawn when the run goes on, with what `metrics` hold then."""
+        with self._lock:
+            stage.watch = NEVER  # the lap's own line says it all
+            stage.finish_lap(metrics)
+            for target in self._targets:
+                target.marks[stage.key] = (self._clock(), stage.done)
+        self._ticker.wake()
+
+    def end(self, stage: Stage, outcome: Outcome) -> None:
+        """`stage` is over, and what is still open within it; once over, nothing happens.
+
+        The end of the outermost stage returns when its last state is drawn, or after half a
+        second where the output does not take it.
+        """
+        with self._lock:
+            if stage.outcome:
+                return
+            self._end_tree(stage, outcome)
+            closing = [t for t in self._targets if t.closing]
+        current = _innermost.get()
+        while current and current.outcome:
+            current = current.parent
+        _innermost.set(current)
+        self._ticker.wake(urgent=bool(closing))
+        until = time.monotonic() + _PATIENCE
+        for target in closing:
+            self._ticker.wait(target.closed, until - time.monotonic())
+
+    def close(self, outcome: Outcome = "interrupted") -> None:
+        """Ends all that is open."""
+        with self._lock:
+            roots = list(self._roots)
+        for root in roots:
+            self.end(root, outcome)
+
+    # Frames, on the ticker.
+
+    def tick(self) -> float | None:
+        """Draws what is due; returns the seconds until it wants to be called again, None for never."""
+        with self._lock:
+            self._sweep()
+            now = self._clock()
+            frames = [(t, s) for t in self._targets if (s := self._frame(t, now))]
+        for target, snapshot in frames:  # without the lock: writing may take its time
+            target.draw(snapshot)
+        with self._lock:
+            closing = [t for t in self._targets if t.closing and not t.events]
+            self._targets = [t for t in self._targets if t not in closing]
+        for target in closing:
+            target.close()
+        with self._lock:
+            if not self._targets and not self._roots:
+                return None
+            return max(0.02, min([0.1, *(t.throttle.period for t in self._targets)]))
+
+    # With the lock held.
+
+    def _end_tree(self, stage: Stage, outcome: Outcome) -> None:
+        for inner in reversed(list(stage.walk())):
+            if not inner.outcome:
+                self._end_one(inner, outcome)
+
+    def _end_one(self, stage: Stage, outcome: Outcome) -> None:
+        self._release_lap(stage)
+        stage.finish(outcome)
+        self._post("end", stage)
+        parent = stage.parent
+        if parent and not stage.part:
+            parent.children.remove(stage)
+        alone = all(r.outcome for r in self._roots)
+        for target in self._targets:
+            if alone or target.scope is stage:
+                target.final = self._stages(self._clock())
+                target.closing = True
+        if alone:
+            self._roots.clear()
+
+    def _release_lap(self, stage: Stage) -> None:
+        if not stage.held_lap:
+            return
+        lap, metrics = stage.held_lap
+        stage.held_lap = None
+        chosen = stage.selection.pick(metrics)
+        if metrics and not chosen:
+            warn(
+                f"metrics={list(stage.selection.patterns)} match none of this run's metrics: "
+                f"{', '.join(sorted(map(str, metrics)))}"
+            )
+        stage.drop_parts()
+        self._post("lap", stage, replace(lap, metrics=chosen))
+
+    def _post(self, kind: EventKind, stage: Stage, lap: StageView | None = None) -> None:
+        event = Event(kind, self._wall(), stage.view(self._clock()), lap)
+        for target in self._targets:
+            if target.covers(stage) and not (target.renderer.live and lap and stage.leave != "epochs"):
+                target.events.append(event)
+
+    def _frame(self, target: _Target, now: float) -> Snapshot | None:
+        due = [leaf for leaf in self._leaves(target) if target.asks(leaf, now)]
+        if not target.renderer.live:
+            for stage in due:
+                target.take_line(stage, now, self._wall())
+                self._rearm(stage)
+        elif not due and not target.events:
+            return None
+        events, target.events = tuple(target.events), []
+        if not target.renderer.live:
+            return Snapshot((), events) if events else None
+        target.marks = {leaf.key: (now, leaf.done) for leaf in self._leaves(target)}
+        return Snapshot(self._stages(now) if target.final is None else target.final, events)
+
+    def _stages(self, now: float) -> tuple[StageView, ...]:
+        shown = [s for r in self._roots for s in r.walk() if not (r.outcome and r.leave == "none")]
+        # The laps' metrics stand in their own lines, or in the last state where those are not kept.
+        return tuple(s.view(now, with_metrics=not s.has_laps or s.leave != "epochs") for s in shown)
+
+    def _leaves(self, target: _Target) -> list[Stage]:
+        return [s for r in self._roots for s in r.walk() if s.is_leaf and target.covers(s)]
+
+    def _reached(self, stage: Stage) -> None:
+        """Posts the lines that this very step makes due; runs on the thread of the step."""
+        with self._lock:
+            stage.sample()
+            if not stage.outcome:
+                for target in self._targets:
+                    if not target.renderer.live and target.covers(stage) and target.asks(stage, self._clock()):
+                        target.take_line(stage, self._clock(), self._wall())
+                self._rearm(stage)
+        self._ticker.wake()
+
+    def _rearm(self, stage: Stage) -> None:
+        """Sets the position at which a line of some target may be due next.
+
+        What the count has made due and the clock still refuses is left to the ticker.
+        """
+        now, done = self._clock(), stage.done
+        if done == stage.initial:
+            stage.watch = done + 1  # the first execution is timed by itself
+            return
+        nexts = (t.next_step(stage, now) for t in self._targets if not t.renderer.live and t.covers(stage))
+        stage.watch = min([NEVER, *(n for n in nexts if n > done)])
+
+    def _open_targets(self, options: Options, stage: Stage) -> None:
+        try:
+            wanted = options.targets()
+        except Exception as error:
+            failure("kbar draws nothing", error)
+            return
+        for renderer, throttle in wanted:
+            screen = next((t.renderer for t in self._targets if t.renderer.screen and not t.closing), None)
+            if any(t.renderer is renderer and not t.closing for t in self._targets):
+                continue
+            if renderer.screen and screen:
+                if type(screen) is not type(renderer):
+                    warn(
+                        f"{type(renderer).__name__} is not used: the screen belongs to the outermost stage, "
+                        f"which draws with {type(screen).__name__}"
+                    )
+                continue
+            target = _Target(renderer, throttle, None if renderer.screen else stage)
+            target.open()
+            self._targets.append(target)
+
+    def _sweep(self) -> None:
+        """Ends what has lost its owner."""
+        for stage in [s for r in self._roots for s in r.walk()]:
+            outcome = stage.owner.ended() if stage.owner and not stage.outcome else None
+            if outcome:
+                self._end_tree(stage, outcome)
+
+    def _watch_exit(self) -> None:
+        if not self._exit_watched:
+            self._exit_watched = True
+            atexit.register(self._at_exit)
+
+    def _at_exit(self) -> None:
+        with self._lock:
+            self._sweep()
+        raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
+        self.close("stopped" if raised is None else outcome_of(raised))
+
+
+class _Target:
+    """A renderer with its throttle, the part of the tree it draws, and what it has yet to draw."""
+
+    def __init__(self, renderer: Renderer, throttle: Throttle, scope: Stage | None) -> None:
+        self.renderer, self.throttle, self.scope = renderer, throttle, scope
+        self.events: list[Event] = []
+        self.marks: dict[int, tuple[float, int]] = {}  # by stage: when and where it was last drawn
+        self.final: tuple[StageView, ...] | None = None
+        self.closing = False
+        self.closed = threading.Event()
+        self._failed = False
+
+    def covers(self, stage: Stage) -> bool:
+        return not self.closing and stage.within(self.scope)
+
+    def asks(self, stage: Stage, now: float) -> bool:
+        """Whether a draw of `stage` is due. A line for its last step is left to its end."""
+        if not self.renderer.live and stage.total is not None and stage.done >= stage.total:
+            return False
+        return bool(self._guarded(lambda: self.throttle(self._tick(stage, now))))
+
+    def next_step(self, stage: Stage, now: float) -> float:
+        return self._guarded(lambda: self.throttle.next_step(self._tick(stage, now))) or math.inf
+
+    def take_line(self, stage: Stage, now: float, wall: float) -> None:
+        self.marks[stage.key] = (now, stage.done)
+        self.events.append(Event("progress", wall, stage.view(now)))
+
+    def open(self) -> None:
+        self._guarded(self.renderer.open)
+
+    def draw(self, snapshot: Snapshot) -> None:
+        self._guarded(lambda: self.renderer.draw(snapshot))
+
+    def close(self) -> None:
+        try:  # also after a failure: what it has of the terminal it must give back
+            self.renderer.close()
+        except Exception as error:
+            self._fail(error)
+        self.closed.set()
+
+    def _tick(self, stage: Stage, now: float) -> Tick:
+        at, done = self.marks.get(stage.key, (stage.started, stage.initial))
+        return Tick(now, stage.done, stage.total, stage.started, at, done)
+
+    def _guarded(self, call: Callable[[], _T]) -> _T | None:
+        """What `call` returns; None once this target has failed."""
+        if self._failed:
+            return None
+        try:
+            return call()
+        except Exception as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        self._failed = True
+        failure(f"{type(self.renderer).__name__} is given up", error)
+
+
+class Ticker:
+    """The one background thread: calls `tick` as often as it asks, and when woken.
+
+    It is started by the first `wake` and ends when `tick` returns None.
+    """
+
+    def __init__(self, tick: Callable[[], float | None]) -> None:
+        self._tick = tick
+        self._lock = threading.Lock()
+        self._woken, self._hurried = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def wake(self, urgent: bool = False) -> None:
+        """Calls `tick` now, or in a moment together with other wakings, if not urgent."""
+        if urgent:
+            self._hurried.set()
+        self._woken.set()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="kbar", daemon=True)
+                self._thread.start()
+
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        """Waits for something that `tick` does; not on the ticker's own thread."""
+        if threading.current_thread() is not self._thread:
+            event.wait(max(0.0, seconds))
+
+    def _run(self) -> None:
+        while True:
+            self._woken.clear()
+            self._hurried.clear()
+            try:
+                period = self._tick()
+            except Exception as error:
+                failure("kbar failed to draw", error)
+                period = 1.0
+            if period is None:
+                with self._lock:
+                    if not self._woken.is_set():
+                        self._thread = None
+                        return
+            elif self._woken.wait(period):
+                self._hurried.wait(_BURST)
+
+
+_display = Display()
+
+
+def current() -> Display:
+    """The process's display."""
+    return _display
+
+
+def install(display: Display) -> Display:
+    """Makes `display` the process's; returns the one it replaces. For tests."""
+    global _display
+    previous, _display = _display, display
+    return previous

@@ -1,0 +1,265 @@
+"""Owns text: numbers, durations, rates, the choice of metrics, and lines that fit a width."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .snapshot import Metrics, StageView
+
+# Control characters, line and paragraph separators, bidirectional controls, and surrogates: what
+# could move the cursor, break a line, or make text read other than it is stored.
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
+)
+
+
+def clean(text: object, limit: int = 80) -> str:
+    """`text` as one line of harmless characters, at most `limit` of them."""
+    try:
+        raw = text if isinstance(text, str) else str(text)
+    except Exception:  # a broken __str__ is the user's, and no reason to lose the line
+        raw = f"<{type(text).__name__}>"
+    # Cut before matching, so that a text of megabytes costs no more than a short one.
+    plain = _HARMFUL.sub(" ", raw[: 2 * limit]).strip()
+    return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` in at most `width` columns."""
+    if cells(text) <= width:
+        return text
+    while text and cells(text) > width - 1:
+        text = text[:-1]
+    return text + "…" if width > 0 else ""
+
+
+def pad(text: str, width: int) -> str:
+    """`text` with blanks behind it up to `width` columns."""
+    return text + " " * (width - cells(text))
+
+
+def number(value: object) -> str:
+    """A metric's value as text, of as even a length as its magnitude allows.
+
+    Whole numbers stay whole. Others take six characters from 0.001 to 99999 and scientific
+    notation beyond. What has one element is that element (arrays, tensors of any framework);
+    what has more is shown by its shape; anything else by its own text, cut short.
+    """
+    if isinstance(value, str):
+        return clean(value, 24)
+    if isinstance(value, (bool, type(None))):
+        return str(value)
+    try:
+        shape = tuple(getattr(value, "shape", ()))
+        if math.prod(shape) != 1:
+            return "[" + "×".join(str(n) for n in shape) + "]"
+        item = getattr(value, "item", None)
+        plain: Any = item() if callable(item) else value
+        if isinstance(plain, bool):
+            return str(plain)
+        if isinstance(plain, int) or hasattr(plain, "__index__"):
+            whole = int(plain)
+            return str(whole) if abs(whole) < 10**9 else _scientific(whole)
+        return _real(float(plain))
+    except Exception:  # whatever it is, it must not cost the line
+        return clean(value, 24)
+
+
+def _scientific(whole: int) -> str:
+    try:
+        return f"{whole:.2e}"
+    except OverflowError:  # too large for a float; its bits still tell the magnitude
+        sign = "-" if whole < 0 else ""
+        return f"{sign}1e+{int((abs(whole).bit_length() - 1) * math.log10(2))}"
+
+
+def _real(value: float) -> str:
+    size = abs(value)
+    if not math.isfinite(value) or value == 0:
+        return "0.0000" if value == 0 else str(value)
+    if size < 0.001 or size >= 99999.5:
+        return f"{value:.2e}"
+    for decimals in (4, 3, 2, 1):
+        text = f"{size:.{decimals}f}"
+        if len(text) <= 6:
+            break
+    else:
+        text = f"{size:.0f}"
+    return "-" + text if value < 0 else text
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``m:ss`` or ``h:mm:ss``; ``-:--`` when unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-:--"
+    minutes, secs = divmod(int(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+
+
+def took(seconds: float) -> str:
+    """How long something finished took: ``0.42s``, ``4.2s``, ``42s``, ``7:42``."""
+    if seconds < 9.95:
+        return f"{seconds:.2f}s" if seconds < 0.995 else f"{seconds:.1f}s"
+    return f"{seconds:.0f}s" if seconds < 59.5 else duration(seconds)
+
+
+def rate(value: float | None, unit: str) -> str:
+    """A rate such as ``312 step/s``, or ``4.10 s/step`` where it is slower than one a second."""
+    if not value or not math.isfinite(value):
+        return ""
+    return f"{_short(value)} {unit}/s" if value >= 1 else f"{_short(1 / value)} s/{unit}"
+
+
+def _short(value: float) -> str:
+    suffixes = iter(("k", "M", "G"))
+    suffix = ""
+    while value >= 999.5:
+        value, suffix = value / 1000, next(suffixes, "T")
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f}{suffix}"
+
+
+def percentage(view: StageView) -> str:
+    """The share that is done in whole percent, rounded down: 100% only when it is; "" if unknown."""
+    return "" if view.fraction is None else f"{math.floor(view.fraction * 100 + 1e-9)}%"
+
+
+def count(view: StageView) -> str:
+    """``done/total``, with the outcome where the stage ended early: ``stopped at 3/10``."""
+    total = "?" if view.total is None else str(view.total)
+    at = f"{view.done:>{len(total)}}/{total}"
+    word = {"stopped": "stopped at ", "interrupted": "interrupted at ", "error": "failed at "}.get(view.outcome or "")
+    return word + at.lstrip() if word else at
+
+
+def metric_texts(metrics: Metrics) -> list[str]:
+    """Each metric as ``name=value``."""
+    return [f"{clean(name, 40).replace(' ', '_')}={number(value)}" for name, value in metrics]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which metrics are shown, and in which order: by the first pattern each name matches.
+
+    Args:
+        patterns: shell patterns (``val_*``); what matches none is not shown.
+    """
+
+    patterns: tuple[str, ...] = ("loss", "val_loss", "*")
+
+    def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
+        """The chosen ones of `metrics`."""
+        ranked = [(self._rank(name), name, value) for name, value in dict(metrics or ()).items()]
+        chosen = sorted((r for r in ranked if r[0] < len(self.patterns)), key=lambda r: r[0])
+        return tuple((name, value) for _, name, value in chosen)
+
+    def _rank(self, name: object) -> int:
+        text = str(name)
+        for rank, pattern in enumerate(self.patterns):
+            if fnmatch.fnmatchcase(text, pattern):
+                return rank
+        return len(self.patterns)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A bar's line: its label, a bar of so many columns, and what stands behind it."""
+
+    view: StageView
+    title: str
+    bar: int
+    tail: str
+
+
+# From all that a line can say down to what it says at least; see `rows`.
+_LAYOUTS: tuple[tuple[str, ...], ...] = (
+    ("percentage", "count", "rate", "clock"),
+    ("percentage", "count", "clock"),
+    ("percentage", "count", "eta"),
+    ("percentage", "count"),
+    ("count",),
+)
+_NARROWEST_BAR = 5
+
+
+def rows(views: Sequence[StageView], width: int) -> list[Row]:
+    """The lines of all bars, aligned, each in at most `width` columns.
+
+    Behind the bar stand percentage, count, rate, elapsed, remaining and metrics. Where space is
+    short the rate goes first, on all lines, so that they stay aligned; then the elapsed time;
+    then each line's metrics from the right; at last some of the bar, the remaining time and the
+    percentage.
+    """
+    if not views:
+        return []
+    # Keras's own stages all fit ten columns: the bars stay put as stages come and go.
+    title = min(max(10 if width >= 60 else 0, *(cells(v.title) for v in views)), max(8, width // 4))
+    bar = max(_NARROWEST_BAR, min(30, width // 5))
+    columns = _columns(views)
+    metrics = [metric_texts(v.metrics) for v in views]
+
+    def tails(layout: Sequence[str]) -> list[str]:
+        texts = [[columns[name][i] for name in layout if columns[name][i]] for i in range(len(views))]
+        return ["  ".join(t + m) for t, m in zip(texts, metrics, strict=True)]
+
+    def fit(layout: Sequence[str], bar: int) -> bool:
+        return all(cells(tail.rstrip()) <= width - title - bar - 2 for tail in tails(layout))
+
+    layout = next((names for names in _LAYOUTS[:2] if fit(names, bar)), _LAYOUTS[2])
+    for i in range(len(views)):
+        while metrics[i] and cells(tails(layout)[i]) > width - title - bar - 2:
+            metrics[i].pop()
+    if not fit(layout, bar):
+        bar = _NARROWEST_BAR
+        layout = next((names for names in _LAYOUTS[2:] if fit(names, bar)), _LAYOUTS[-1])
+    return [
+        Row(view, pad(shorten(view.title, title), title), bar, shorten(tail.rstrip(), max(0, width - title - bar - 2)))
+        for view, tail in zip(views, tails(layout), strict=True)
+    ]
+
+
+def _columns(views: Sequence[StageView]) -> dict[str, list[str]]:
+    """What stands behind the bars, each column in one width.
+
+    Room for "98.1k step/s" and "0:42<1:23" is kept also before they are known and while they are
+    shorter: what stands behind them is not to jump about.
+    """
+    elapsed = [duration(v.elapsed) for v in views]
+    remaining = ["" if v.outcome or v.remaining is None else duration(v.remaining) for v in views]
+    clocks = [f"{e}<{r}" if r else e for e, r in zip(elapsed, remaining, strict=True)]
+    counts = [count(v) for v in views]
+    rates = [rate(v.rate, v.unit) for v in views]
+    etas = [f"eta {r}" if r else "" for r in remaining]
+    clock_width = max(2 * max(map(len, elapsed)) + 1, *map(len, clocks))
+    rate_width = max(cells(v.unit) for v in views) + 8
+    return {
+        "percentage": [f"{percentage(v):>4}" for v in views],
+        "count": [f"{c:>{max(map(len, counts))}}" for c in counts],
+        "rate": [f"{r:>{rate_width}}" for r in rates],
+        "clock": [f"{c:<{clock_width}}" for c in clocks],
+        "eta": [f"{e:<{max(map(len, etas))}}" for e in etas],
+    }
+
+
+def lap_line(lap: StageView, width: int) -> str:
+    """A finished epoch as one line of at most `width` columns."""
+    facts = [f"{took(lap.elapsed):>5}", f"{rate(lap.rate, lap.unit):>{cells(lap.unit) + 8}}"]
+    early = [] if lap.outcome == "done" else [count(lap)]
+    metrics = metric_texts(lap.metrics)
+    while cells(line := "  ".join([lap.title, *facts, *early, *metrics])) > width and (facts or metrics):
+        (facts or metrics).pop()
+    return shorten(line, width)

@@ -1,0 +1,65 @@
+"""Owns what a user may ask of a display: checked at once, made into renderers when a run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Union, get_args
+
+from . import renderers
+from .format import Selection
+from .progress import Leave
+from .renderers import Renderer
+from .throttle import Throttle, ThrottleSpec, as_throttle
+
+RendererSpec = Union[str, Renderer, Sequence[Union[str, Renderer]]]
+"""A renderer's name, an instance, or several of them."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The display options that all of kbar's entrances share; see `ProgressBar` for each.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what was given and what is allowed.
+        ImportError: if the library a renderer draws with is missing.
+    """
+
+    renderer: RendererSpec = "auto"
+    throttle: ThrottleSpec | None = None
+    metrics: Iterable[str] | None = None
+    leave: Leave = "epochs"
+
+    def __post_init__(self) -> None:
+        for item in self._renderers():
+            if isinstance(item, str):
+                renderers.check(item)
+            elif not isinstance(item, Renderer):
+                raise TypeError(
+                    f"renderer must be one of {', '.join(map(repr, renderers.names()))}, a Renderer, "
+                    f"or a list of them; got {item!r}"
+                )
+        if self.throttle is not None:
+            as_throttle(self.throttle)
+        if self.metrics is not None:
+            named = isinstance(self.metrics, Iterable) and not isinstance(self.metrics, (str, bytes))
+            patterns = tuple(self.metrics) if named else ()
+            if not patterns or not all(isinstance(p, str) for p in patterns):
+                raise TypeError(f"metrics must be a list of names or patterns such as 'val_*'; got {self.metrics!r}")
+            object.__setattr__(self, "metrics", patterns)  # an iterator would be empty the second time
+        if self.leave not in get_args(Leave):
+            raise ValueError(f"leave must be one of {', '.join(map(repr, get_args(Leave)))}; got {self.leave!r}")
+
+    def _renderers(self) -> list[object]:
+        return list(self.renderer) if isinstance(self.renderer, (list, tuple)) else [self.renderer]
+
+    @property
+    def selection(self) -> Selection:
+        """Which metrics are shown."""
+        return Selection() if self.metrics is None else Selection(tuple(self.metrics))
+
+    def targets(self) -> list[tuple[Renderer, Throttle]]:
+        """The renderers, each with its throttle: its own, else the one asked for, else its default."""
+        made = [renderers.create(r) if isinstance(r, str) else r for r in self._renderers()]
+        given = None if self.throttle is None else as_throttle(self.throttle)
+        return [(r, r.throttle or given or r.default_throttle) for r in made if isinstance(r, Renderer)]

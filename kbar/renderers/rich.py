@@ -1,0 +1,111 @@
+"""Owns bars drawn by rich: one live display for all stages of a run."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+from ..environment import Frame
+from ..format import Row, lap_line, rows
+from ..snapshot import Snapshot
+from ..throttle import ThrottleSpec
+from ._base import Renderer
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.live import Live
+
+
+class RichRenderer(Renderer):
+    """Draws bars with rich.
+
+    Args:
+        file: a text stream to draw on; `sys.stdout` as it is when a run begins, if None.
+        throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
+    """
+
+    def __init__(self, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None) -> None:
+        super().__init__(throttle=throttle)
+        self._file = file
+        self._frame: Frame | None = None
+        self._live: Live | None = None
+
+    def open(self) -> None:
+        """A run begins."""
+        from rich.console import Console
+        from rich.live import Live
+
+        class PlainConsole(Console):
+            def show_cursor(self, show: bool = True) -> bool:
+                return False  # never hidden, so that no way to die leaves it hidden
+
+        self._frame = Frame(self._file)
+        console = PlainConsole(
+            file=self._frame,  # type: ignore[arg-type]  # rich asks for IO[str] and uses what Frame has
+            force_jupyter=False,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Draws a frame, finished epochs above it."""
+        from rich.text import Text
+
+        live, frame = self._live, self._frame
+        assert live is not None
+        assert frame is not None
+        columns, lines = frame.size
+        live.console.size = (columns, lines)
+        width = columns - 1  # a full last column would make some terminals wrap
+        laps = [lap_line(e.lap, width) for e in snapshot.events if e.lap]
+        live.update(_Bars(rows(snapshot.stages, width)))
+        if not live.is_started:
+            live.start()
+        if laps:
+            live.console.print(Text("\n".join(laps), no_wrap=True, overflow="crop"))
+        else:
+            live.refresh()
+        frame.commit()
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._live is not None and self._frame is not None:
+            self._live.stop()
+            self._frame.commit()
+        self._live = self._frame = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_live": None, "_frame": None}
+
+
+class _Bars:
+    """Rows as rich draws them: a bar of its own between two texts."""
+
+    def __init__(self, lines: list[Row]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.progress_bar import ProgressBar
+        from rich.segment import Segment
+
+        end = Segment.line()
+        for i, row in enumerate(self._lines):
+            if i:
+                yield end
+            yield Segment(row.title + " ", console.get_style("bold" if not row.view.depth else "none"))
+            view = row.view
+            yield ProgressBar(
+                total=None if view.fraction is None else 1.0,
+                completed=view.fraction or 0.0,
+                width=row.bar,
+                pulse=view.fraction is None,
+                animation_time=view.seen,
+            )
+            yield Segment(" " + row.tail)

@@ -1,0 +1,125 @@
+"""Owns bars drawn by tqdm, or by any class with its interface: one tqdm bar for each line."""
+
+from __future__ import annotations
+
+import threading
+from typing import IO, Any
+
+from ..environment import Frame
+from ..format import Row, lap_line, rows
+from ..snapshot import Snapshot
+from ..throttle import ThrottleSpec
+from ._base import Renderer
+
+
+class TqdmRenderer(Renderer):
+    """Draws bars with tqdm.
+
+    Args:
+        tqdm_class: a class with tqdm's interface; `tqdm.auto.tqdm` if None, which draws
+            widgets in a notebook.
+        file: a text stream to draw on; `sys.stdout` as it is when a run begins, if None.
+        throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
+
+    Raises:
+        TypeError: if `tqdm_class` is no class with tqdm's `refresh`, `close` and `write`.
+    """
+
+    def __init__(
+        self, tqdm_class: type[Any] | None = None, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None
+    ) -> None:
+        super().__init__(throttle=throttle)
+        if tqdm_class is not None and not (
+            isinstance(tqdm_class, type) and all(hasattr(tqdm_class, name) for name in ("refresh", "close", "write"))
+        ):
+            raise TypeError(f"tqdm_class must be a class with tqdm's interface; got {tqdm_class!r}")
+        self._given = tqdm_class
+        self._file = file
+        self._class: Any = None
+        self._frame: Frame | None = None
+        self._bars: list[Any] = []
+        self._keys: list[int] = []
+
+    def open(self) -> None:
+        """A run begins."""
+        from tqdm.auto import tqdm
+
+        base: type[Any] = self._given or tqdm
+        # A class of its own, so that these settings are not forced on the user's bars: no thread
+        # that meddles with the pace, and a plain lock, as one shared with processes costs semaphores.
+        self._class = type(base.__name__, (base,), {"monitor_interval": 0})
+        self._class.set_lock(threading.RLock())
+        self._frame = Frame(self._file)
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Draws a frame, finished epochs above it."""
+        frame = self._frame
+        assert frame is not None
+        columns, lines = frame.size
+        width = columns - 1  # a full last column would make some terminals wrap
+        laps = [lap_line(e.lap, width) for e in snapshot.events if e.lap]
+        if laps:
+            self._class.write("\n".join(laps), file=frame)
+        wanted = rows(snapshot.stages, width)
+        while len(self._bars) > len(wanted):
+            self._keys.pop()
+            self._bars.pop().close()
+        for bar, row in zip(self._bars, wanted, strict=False):
+            self._redraw(bar, row, width)
+        for row in wanted[len(self._bars) :]:
+            self._bars.append(self._new_bar(frame, row, width, lines))
+        self._keys = [row.view.key for row in wanted]
+        frame.commit()
+
+    def close(self) -> None:
+        """The run is over."""
+        for bar in self._bars:
+            bar.leave = True
+            bar.close()
+        if self._frame is not None:
+            self._frame.commit()
+        self._class = self._frame = None
+        self._bars, self._keys = [], []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_class": None, "_frame": None, "_bars": [], "_keys": []}
+
+    def _new_bar(self, frame: Frame, row: Row, width: int, lines: int) -> Any:
+        return self._class(
+            total=row.view.total,
+            initial=row.view.done,
+            bar_format=_bar_format(row, False, frame.ascii),
+            file=frame,
+            ascii=frame.ascii,
+            ncols=width,
+            nrows=lines,
+            mininterval=0,
+            miniters=1,
+            leave=False,
+        )
+
+    def _redraw(self, bar: Any, row: Row, width: int) -> None:
+        if bar.gui and row.view.key not in self._keys:
+            bar.reset(total=row.view.total)  # a widget learns its full width from this alone
+        bar.total, bar.n = row.view.total, row.view.done
+        bar.bar_format = _bar_format(row, bar.gui, bar.ascii is True)
+        bar.ncols = width
+        bar.refresh()
+
+
+def _bar_format(row: Row, gui: bool, ascii: bool) -> str:
+    """The line as tqdm's format: all text is kbar's, only the bar is left to tqdm."""
+    width = row.bar - 2
+    bar = "{bar}" if gui else f"|{{bar:{width}}}|"
+    if row.view.fraction is None:  # tqdm draws no bar without a total, so the line brings its own
+        bar = f"|{_moving(width, row.view.seen, '#' if ascii else '█')}|"
+    title, tail = (text.replace("{", "{{").replace("}", "}}") for text in (row.title, row.tail))
+    return f"{title} {bar} {tail}"
+
+
+def _moving(width: int, seconds: float, block: str) -> str:
+    """A block that wanders to and fro over `width` columns, ten a second."""
+    size = max(1, width // 4)
+    span = width - size
+    at = abs((int(seconds * 10) + span) % (2 * span) - span) if span else 0
+    return (" " * at + block * size).ljust(width)

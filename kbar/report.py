@@ -1,0 +1,31 @@
+"""Owns how kbar tells of its own failures: once each, and never as an exception in the run."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+
+_told: set[str] = set()
+
+
+class KbarWarning(UserWarning):
+    """Something about the display that the run did not notice and that somebody should."""
+
+
+def warn(text: str) -> None:
+    """Tells `text` as a `KbarWarning`, once; printed where warnings are made errors."""
+    if text in _told:
+        return
+    _told.add(text)
+    try:
+        warnings.warn(text, KbarWarning, stacklevel=3)
+    except KbarWarning:  # -W error is about the user's code; a display is no reason to end a run
+        sys.stderr.write(f"KbarWarning: {text}\n")
+
+
+def failure(what: str, error: BaseException) -> None:
+    """Tells that `what` failed with `error`, and where."""
+    at = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" ({at[0].filename}:{at[0].lineno})" if at else ""
+    warn(f"{what}: {type(error).__name__}: {error}{where}. The run goes on.")

@@ -1,0 +1,72 @@
+"""Owns the frozen picture of a run: all that a renderer may know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["done", "stopped", "interrupted", "error"]
+"""How a stage ended: ``stopped`` is early and on purpose, ``interrupted`` by Ctrl-C or a signal."""
+
+EventKind = Literal["begin", "progress", "lap", "end"]
+
+Metrics = tuple[tuple[str, object], ...]
+"""Names and values in the order they are shown; values are as they were given, unconverted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """One stage at one instant.
+
+    Times are seconds, `rate` is units per second; counts are the stage's units. None means
+    unknown. `title` is what a bar is labelled with, `path` where in the run the stage is
+    (``fit epoch 3/10 train``). A `part` belongs to its parent's current lap (an epoch's
+    training or validation) and stays on screen until the lap is over. `seen` is the time of
+    the picture on the run's monotonic clock. `run_remaining` is the outermost stage's.
+    """
+
+    key: int
+    depth: int
+    label: str
+    title: str
+    path: str
+    unit: str
+    part: bool
+    done: int
+    total: int | None
+    seen: float
+    elapsed: float
+    rate: float | None
+    remaining: float | None
+    run_remaining: float | None
+    metrics: Metrics
+    outcome: Outcome | None
+
+    @property
+    def fraction(self) -> float | None:
+        """The share that is done, from 0 to 1; None where the total is unknown."""
+        if self.total is None:
+            return None
+        return self.done / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a stage, at `time` (seconds since the Unix epoch).
+
+    A ``lap`` is one unit of a stage that has stages of its own, such as an epoch: `stage` is
+    the whole, `lap` what the unit came to, with the stage's own duration, rate and metrics.
+    """
+
+    kind: EventKind
+    time: float
+    stage: StageView
+    lap: StageView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All stages on show, outermost first, and what happened since the target's last draw."""
+
+    stages: tuple[StageView, ...]
+    events: tuple[Event, ...]

@@ -1,0 +1,191 @@
+"""Owns the public fakes: a clock that is advanced, a renderer that remembers, a terminal to read."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import select
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .display import Display, Ticker, install
+from .renderers import Renderer
+from .snapshot import Event, Snapshot
+
+__all__ = ["FakeClock", "RecordingRenderer", "VirtualTerminal", "fake_clock"]
+
+
+class FakeClock:
+    """A clock in seconds that moves only when told to, and draws what is due on the way."""
+
+    def __init__(self, start: float = 1000.0) -> None:
+        self.now = start
+        self._tick: Callable[[], float | None] = lambda: None
+
+    def __call__(self) -> float:
+        """Now, in seconds."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Moves on by `seconds`, in the steps a display would wake at."""
+        until = self.now + seconds
+        while self.now < until - 1e-9:
+            self.now = min(until, self.now + 0.1)
+            self._tick()
+
+
+class _DirectTicker(Ticker):
+    """Draws at once, on the thread that wakes it."""
+
+    def wake(self, urgent: bool = False) -> None:
+        self._tick()
+
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        """Everything is drawn already."""
+
+
+@contextlib.contextmanager
+def fake_clock(start: float = 1000.0) -> Iterator[FakeClock]:
+    """Within the block, kbar's display runs on a `FakeClock`, without a thread of its own.
+
+    Events are drawn where they happen, frames when the clock is advanced; whatever is still
+    open at the end of the block is closed.
+    """
+    clock = FakeClock(start)
+    display = Display(clock=clock, wall=clock, ticker=_DirectTicker)
+    clock._tick = display.tick
+    previous = install(display)
+    try:
+        yield clock
+    finally:
+        display.close()
+        install(previous)
+
+
+class RecordingRenderer(Renderer):
+    """Remembers all it was given to draw.
+
+    Attributes:
+        snapshots: what was drawn, in order.
+        opened, closed: how often.
+    """
+
+    def __init__(self, *, screen: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.screen = screen
+        self.snapshots: list[Snapshot] = []
+        self.opened = self.closed = 0
+
+    def open(self) -> None:
+        """A run begins."""
+        self.opened += 1
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Remembers it."""
+        self.snapshots.append(snapshot)
+
+    def close(self) -> None:
+        """The run is over."""
+        self.closed += 1
+
+    @property
+    def events(self) -> list[Event]:
+        """All events, in order."""
+        return [event for snapshot in self.snapshots for event in snapshot.events]
+
+
+class VirtualTerminal(io.TextIOBase):
+    """A terminal whose screen can be read: a stream to pass as a renderer's `file`.
+
+    What is written goes to an emulator (``pyte``, part of the ``test`` extra); the size is a
+    real pseudo-terminal's, so that it is asked for as any terminal's is.
+
+    Args:
+        columns, lines: its size in characters.
+        encoding: what it claims to understand.
+    """
+
+    def __init__(self, columns: int = 80, lines: int = 24, encoding: str = "utf-8") -> None:
+        import pyte
+
+        self._encoding = encoding
+        self._master, self._slave = os.openpty()
+        self.screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.5)
+        self._stream = pyte.Stream(self.screen)
+        self.received: list[str] = []
+        self.resize(columns, lines)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read-only is all a stream's is meant to be
+        """What it claims to understand."""
+        return self._encoding
+
+    def resize(self, columns: int, lines: int = 24) -> None:
+        """Changes the size; 0 columns are reported as such."""
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.screen.resize(lines, columns or 80)
+
+    def write(self, text: str) -> int:
+        """Shows `text`; a newline returns the carriage as a terminal's driver makes it."""
+        text.encode(self._encoding)
+        self.received.append(text)
+        self._stream.feed(text.replace("\n", "\r\n"))
+        return len(text)
+
+    def run(
+        self,
+        command: Sequence[str],
+        on_change: Callable[[float], object] = lambda _: None,
+        env: Mapping[str, str] | None = None,
+    ) -> int:
+        """Runs a program on this terminal until it ends; returns its exit code.
+
+        Args:
+            command: the program and its arguments.
+            on_change: called with the seconds since the start whenever something was written.
+            env: what to add to the environment.
+        """
+        started = time.monotonic()
+        surroundings = {**os.environ, "TERM": "xterm-256color", **(env or {})}
+        process = subprocess.Popen(
+            command, stdin=self._slave, stdout=self._slave, stderr=self._slave, env=surroundings, start_new_session=True
+        )
+        decoder = codecs.getincrementaldecoder(self._encoding)("replace")
+        while True:
+            ready, _, _ = select.select([self._master], [], [], 0.02)
+            if ready:
+                text = decoder.decode(os.read(self._master, 65536))
+                self.received.append(text)
+                self._stream.feed(text)
+                on_change(time.monotonic() - started)
+            elif process.poll() is not None:
+                return process.returncode
+
+    def fileno(self) -> int:
+        """The pseudo-terminal's descriptor."""
+        return self._slave
+
+    def isatty(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def text(self) -> str:
+        """The screen as a person sees it, without blanks behind lines and below the last."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    def close(self) -> None:
+        """Gives the pseudo-terminal back."""
+        if not self.closed:
+            os.close(self._master)
+            os.close(self._slave)
+        super().close()
