@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
@@ -100,13 +101,17 @@ class _Call:
 
     def __init__(self, frame: FrameType) -> None:
         self._thread, self._frame, self._code = threading.get_ident(), id(frame), frame.f_code
+        caller: FrameType | None = frame
+        while caller and _is_keras(caller):
+            caller = caller.f_back
+        self._caller = id(caller)
 
     @classmethod
     def find(cls, name: str) -> _Call | None:
         """The call of Keras's method `name` that the caller runs within."""
         frame: FrameType | None = sys._getframe(1)
         while frame:
-            if frame.f_code.co_name == name and str(frame.f_globals.get("__name__")).startswith("keras."):
+            if frame.f_code.co_name == name and _is_keras(frame):
                 return cls(frame)
             frame = frame.f_back
         return None
@@ -127,12 +132,12 @@ class _Call:
         return "interrupted"
 
     def _was_left_by(self, error: BaseException) -> bool:
-        trace = error.__traceback__
-        while trace:
-            if id(trace.tb_frame) == self._frame:
-                return True
-            trace = trace.tb_next
-        return False
+        # Keras strips its own frames from tracebacks; whoever called it is still there.
+        return any(id(frame) == self._caller for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _is_keras(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("keras.")
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
@@ -153,6 +158,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
             all of them if None.
         leave: what stays on screen: ``"epochs"`` (a line for each epoch, and the last state),
             ``"run"`` (the last state) or ``"none"``.
+        capture: whether lines that others print to `sys.stdout` and `sys.stderr` while bars are
+            on a terminal go above them; otherwise they go where they may.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what is allowed.
@@ -166,9 +173,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         throttle: ThrottleSpec | None = None,
         metrics: Iterable[str] | None = None,
         leave: Leave = "epochs",
+        capture: bool = True,
     ) -> None:
         super().__init__()
-        self._options = Options(renderer, throttle, metrics, leave)
+        self._options = Options(renderer, throttle, metrics, leave, capture)
         self._runs: list[_Run] = []  # the running ones, outermost first
         self._top: _Run | None = None
         self._announced = False

@@ -12,11 +12,12 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TypeVar
 
+from .capture import Capture
 from .options import Options
 from .progress import NEVER, Owner, Stage, outcome_of
 from .renderers import Renderer
 from .report import failure, warn
-from .snapshot import Event, EventKind, Outcome, Snapshot, StageView
+from .snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView
 from .throttle import Throttle, Tick
 
 # A burst of beginnings and ends within this many seconds makes one frame.
@@ -126,22 +127,27 @@ class Display:
             if stage.outcome:
                 return
             self._end_tree(stage, outcome)
+        innermost = _innermost.get()
+        while innermost and innermost.outcome:
+            innermost = innermost.parent
+        _innermost.set(innermost)
+        self._draw_endings()
+
+    def close(self, outcome: Outcome = "interrupted") -> None:
+        """Ends all that is open, each with its owner's outcome or else this one."""
+        with self._lock:
+            self._sweep()
+            for root in list(self._roots):
+                self._end_tree(root, outcome)
+        self._draw_endings()
+
+    def _draw_endings(self) -> None:
+        with self._lock:
             closing = [t for t in self._targets if t.closing]
-        current = _innermost.get()
-        while current and current.outcome:
-            current = current.parent
-        _innermost.set(current)
         self._ticker.wake(urgent=bool(closing))
         until = time.monotonic() + _PATIENCE
         for target in closing:
             self._ticker.wait(target.closed, until - time.monotonic())
-
-    def close(self, outcome: Outcome = "interrupted") -> None:
-        """Ends all that is open."""
-        with self._lock:
-            roots = list(self._roots)
-        for root in roots:
-            self.end(root, outcome)
 
     # Frames, on the ticker.
 
@@ -150,15 +156,15 @@ class Display:
         with self._lock:
             self._sweep()
             now = self._clock()
-            frames = [(t, s) for t in self._targets if (s := self._frame(t, now))]
-        for target, snapshot in frames:  # without the lock: writing may take its time
+            frames = [(t, s, t.closing) for t in self._targets if (s := self._frame(t, now))]
+        # Without the lock, for writing may take its time; and a target that is over gives back the
+        # screen before the next one draws there.
+        for target, snapshot, last in frames:
             target.draw(snapshot)
+            if last:
+                target.close()
         with self._lock:
-            closing = [t for t in self._targets if t.closing and not t.events]
-            self._targets = [t for t in self._targets if t not in closing]
-        for target in closing:
-            target.close()
-        with self._lock:
+            self._targets = [t for t in self._targets if not t.closed.is_set()]
             if not self._targets and not self._roots:
                 return None
             return max(0.02, min([0.1, *(t.throttle.period for t in self._targets)]))
@@ -181,7 +187,6 @@ class Display:
         for target in self._targets:
             if alone or target.scope is stage:
                 target.final = self._stages(self._clock())
-                target.closing = True
         if alone:
             self._roots.clear()
 
@@ -268,7 +273,7 @@ class Display:
                     )
                 continue
             target = _Target(renderer, throttle, None if renderer.screen else stage)
-            target.open()
+            target.open(options.capture and renderer.live and renderer.screen)
             self._targets.append(target)
 
     def _sweep(self) -> None:
@@ -284,8 +289,6 @@ class Display:
             atexit.register(self._at_exit)
 
     def _at_exit(self) -> None:
-        with self._lock:
-            self._sweep()
         raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
         self.close("stopped" if raised is None else outcome_of(raised))
 
@@ -295,21 +298,32 @@ class _Target:
 
     def __init__(self, renderer: Renderer, throttle: Throttle, scope: Stage | None) -> None:
         self.renderer, self.throttle, self.scope = renderer, throttle, scope
-        self.events: list[Event] = []
+        self.events: list[Event | Message] = []
         self.marks: dict[int, tuple[float, int]] = {}  # by stage: when and where it was last drawn
-        self.final: tuple[StageView, ...] | None = None
-        self.closing = False
+        self.final: tuple[StageView, ...] | None = None  # the last state, once it is over
         self.closed = threading.Event()
+        self._capture = Capture(lambda message: self.events.append(message))
         self._failed = False
+
+    @property
+    def closing(self) -> bool:
+        return self.final is not None
 
     def covers(self, stage: Stage) -> bool:
         return not self.closing and stage.within(self.scope)
 
     def asks(self, stage: Stage, now: float) -> bool:
-        """Whether a draw of `stage` is due. A line for its last step is left to its end."""
-        if not self.renderer.live and stage.total is not None and stage.done >= stage.total:
-            return False
-        return bool(self._guarded(lambda: self.throttle(self._tick(stage, now))))
+        """Whether a draw of `stage` is due.
+
+        No line says the same again but because of the time, and none is for the last step: the
+        stage's end says it.
+        """
+        tick = self._tick(stage, now)
+        if not self.renderer.live:
+            again = tick.done == tick.drawn_done and now - tick.drawn_at < self.throttle.period
+            if again or (tick.total is not None and tick.done >= tick.total):
+                return False
+        return bool(self._guarded(lambda: self.throttle(tick)))
 
     def next_step(self, stage: Stage, now: float) -> float:
         return self._guarded(lambda: self.throttle.next_step(self._tick(stage, now))) or math.inf
@@ -318,8 +332,10 @@ class _Target:
         self.marks[stage.key] = (now, stage.done)
         self.events.append(Event("progress", wall, stage.view(now)))
 
-    def open(self) -> None:
+    def open(self, capture: bool) -> None:
         self._guarded(self.renderer.open)
+        if capture and not self._failed:
+            self._guarded(self._capture.start)  # last: a renderer looks up the real streams
 
     def draw(self, snapshot: Snapshot) -> None:
         self._guarded(lambda: self.renderer.draw(snapshot))
@@ -329,7 +345,16 @@ class _Target:
             self.renderer.close()
         except Exception as error:
             self._fail(error)
+        self._release()
         self.closed.set()
+
+    def _release(self) -> None:
+        """Gives the streams back; lines that came too late for the last frame follow it."""
+        self._capture.stop()
+        late, self.events = self.events, []
+        for event in late:
+            if isinstance(event, Message):
+                getattr(sys, event.stream).write(event.text + "\n")
 
     def _tick(self, stage: Stage, now: float) -> Tick:
         at, done = self.marks.get(stage.key, (stage.started, stage.initial))
@@ -347,6 +372,7 @@ class _Target:
 
     def _fail(self, error: Exception) -> None:
         self._failed = True
+        self._release()
         failure(f"{type(self.renderer).__name__} is given up", error)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .snapshot import Metrics, StageView
+from .snapshot import Message, Metrics, Snapshot, StageView
 
 # Control characters, line and paragraph separators, bidirectional controls, and surrogates: what
 # could move the cursor, break a line, or make text read other than it is stored.
@@ -66,24 +66,21 @@ def number(value: object) -> str:
         shape = tuple(getattr(value, "shape", ()))
         if math.prod(shape) != 1:
             return "[" + "×".join(str(n) for n in shape) + "]"
-        item = getattr(value, "item", None)
-        plain: Any = item() if callable(item) else value
+        plain: Any = value.numpy() if hasattr(value, "numpy") else value  # TensorFlow's have no item()
+        plain = plain.item() if hasattr(plain, "item") else plain
         if isinstance(plain, bool):
             return str(plain)
-        if isinstance(plain, int) or hasattr(plain, "__index__"):
-            whole = int(plain)
-            return str(whole) if abs(whole) < 10**9 else _scientific(whole)
-        return _real(float(plain))
+        return _whole(plain) if isinstance(plain, int) else _real(float(plain))
     except Exception:  # whatever it is, it must not cost the line
         return clean(value, 24)
 
 
-def _scientific(whole: int) -> str:
-    try:
-        return f"{whole:.2e}"
-    except OverflowError:  # too large for a float; its bits still tell the magnitude
-        sign = "-" if whole < 0 else ""
-        return f"{sign}1e+{int((abs(whole).bit_length() - 1) * math.log10(2))}"
+def _whole(value: int) -> str:
+    if abs(value) < 10**9:
+        return str(value)
+    digits = math.log10(abs(value))  # also of what is too large for a float
+    sign = "-" if value < 0 else ""
+    return f"{sign}{10 ** (digits % 1):.2f}e+{math.floor(digits)}"
 
 
 def _real(value: float) -> str:
@@ -197,39 +194,41 @@ _NARROWEST_BAR = 5
 
 
 def rows(views: Sequence[StageView], width: int) -> list[Row]:
-    """The lines of all bars, aligned, each in at most `width` columns.
+    """The lines of all bars, each in at most `width` columns (of at least 10).
 
-    Behind the bar stand percentage, count, rate, elapsed, remaining and metrics. Where space is
-    short the rate goes first, on all lines, so that they stay aligned; then the elapsed time;
-    then each line's metrics from the right; at last some of the bar, the remaining time and the
-    percentage.
+    Behind the bar stand percentage, count, rate, elapsed, remaining and metrics. Where a line is
+    short of space its rate goes first, then the elapsed time, then metrics from the right, at
+    last the remaining time and the percentage. Bars, percentages and counts are aligned.
     """
     if not views:
         return []
     # Keras's own stages all fit ten columns: the bars stay put as stages come and go.
     title = min(max(10 if width >= 60 else 0, *(cells(v.title) for v in views)), max(8, width // 4))
     bar = max(_NARROWEST_BAR, min(30, width // 5))
+    if width - title - bar < 20:
+        title, bar = min(title, width - _NARROWEST_BAR - 2), _NARROWEST_BAR
+    space = width - title - bar - 2
+    gap = "  " if width >= 60 else " "
     columns = _columns(views)
-    metrics = [metric_texts(v.metrics) for v in views]
+    lines = []
+    for i, view in enumerate(views):
+        texts = {name: column[i] for name, column in columns.items()}
+        tail = _tail(texts, metric_texts(view.metrics), gap, space)
+        lines.append(Row(view, pad(shorten(view.title, title), title), bar, tail))
+    return lines
 
-    def tails(layout: Sequence[str]) -> list[str]:
-        texts = [[columns[name][i] for name in layout if columns[name][i]] for i in range(len(views))]
-        return ["  ".join(t + m) for t, m in zip(texts, metrics, strict=True)]
 
-    def fit(layout: Sequence[str], bar: int) -> bool:
-        return all(cells(tail.rstrip()) <= width - title - bar - 2 for tail in tails(layout))
+def _tail(texts: Mapping[str, str], metrics: list[str], gap: str, space: int) -> str:
+    def line(layout: Sequence[str]) -> str:
+        return gap.join([*filter(None, (texts[name] for name in layout)), *metrics]).rstrip()
 
-    layout = next((names for names in _LAYOUTS[:2] if fit(names, bar)), _LAYOUTS[2])
-    for i in range(len(views)):
-        while metrics[i] and cells(tails(layout)[i]) > width - title - bar - 2:
-            metrics[i].pop()
-    if not fit(layout, bar):
-        bar = _NARROWEST_BAR
-        layout = next((names for names in _LAYOUTS[2:] if fit(names, bar)), _LAYOUTS[-1])
-    return [
-        Row(view, pad(shorten(view.title, title), title), bar, shorten(tail.rstrip(), max(0, width - title - bar - 2)))
-        for view, tail in zip(views, tails(layout), strict=True)
-    ]
+    for layout in _LAYOUTS[:2]:
+        if cells(line(layout)) <= space:
+            return line(layout)
+    while metrics and cells(line(_LAYOUTS[2])) > space:
+        metrics.pop()
+    fitting = (line(layout) for layout in _LAYOUTS[2:] if cells(line(layout)) <= space)
+    return next(fitting, None) or shorten(line(_LAYOUTS[-1]), space)
 
 
 def _columns(views: Sequence[StageView]) -> dict[str, list[str]]:
@@ -253,6 +252,17 @@ def _columns(views: Sequence[StageView]) -> dict[str, list[str]]:
         "clock": [f"{c:<{clock_width}}" for c in clocks],
         "eta": [f"{e:<{max(map(len, etas))}}" for e in etas],
     }
+
+
+def lines_above(snapshot: Snapshot, width: int) -> list[str]:
+    """What goes above the bars, in order: what others printed, as it is, and finished epochs."""
+    lines = []
+    for event in snapshot.events:
+        if isinstance(event, Message):
+            lines.append(event.text)
+        elif event.lap:
+            lines.append(lap_line(event.lap, width))
+    return lines
 
 
 def lap_line(lap: StageView, width: int) -> str:

@@ -29,6 +29,7 @@ class Options:
     throttle: ThrottleSpec | None = None
     metrics: Iterable[str] | None = None
     leave: Leave = "epochs"
+    capture: bool = True
 
     def __post_init__(self) -> None:
         for item in self._renderers():
@@ -49,6 +50,8 @@ class Options:
             object.__setattr__(self, "metrics", patterns)  # an iterator would be empty the second time
         if self.leave not in get_args(Leave):
             raise ValueError(f"leave must be one of {', '.join(map(repr, get_args(Leave)))}; got {self.leave!r}")
+        if not isinstance(self.capture, bool):
+            raise TypeError(f"capture must be True or False; got {self.capture!r}")
 
     def _renderers(self) -> list[object]:
         return list(self.renderer) if isinstance(self.renderer, (list, tuple)) else [self.renderer]

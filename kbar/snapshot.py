@@ -65,8 +65,19 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A line that somebody printed to a stream of `sys` while bars were up; it goes above them as it is."""
+
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All stages on show, outermost first, and what happened since the target's last draw."""
+    """All stages on show, outermost first, and what happened since the target's last draw.
+
+    Messages go to the screen only.
+    """
 
     stages: tuple[StageView, ...]
-    events: tuple[Event, ...]
+    events: tuple[Event | Message, ...]

@@ -95,8 +95,8 @@ class RecordingRenderer(Renderer):
 
     @property
     def events(self) -> list[Event]:
-        """All events, in order."""
-        return [event for snapshot in self.snapshots for event in snapshot.events]
+        """All events of stages, in order."""
+        return [event for snapshot in self.snapshots for event in snapshot.events if isinstance(event, Event)]
 
 
 class VirtualTerminal(io.TextIOBase):

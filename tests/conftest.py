@@ -31,3 +31,7 @@ def clock() -> Iterator[FakeClock]:
     """A display that draws on this thread, at the times this clock is told."""
     with fake_clock() as clock:
         yield clock
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-screens", action="store_true", help="write the golden screens anew; then read the diff")

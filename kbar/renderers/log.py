@@ -61,8 +61,7 @@ class LogRenderer(Renderer):
         if self._stream is None:
             return
         for event in snapshot.events:
-            line = _line(event)
-            if line:
+            if isinstance(event, Event) and (line := _line(event)):
                 self._stream.write(line + "\n")
                 self._stream.flush()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any
 
 from ..environment import Frame
-from ..format import Row, lap_line, rows
+from ..format import Row, lines_above, rows
 from ..snapshot import Snapshot
 from ..throttle import ThrottleSpec
 from ._base import Renderer
@@ -56,20 +56,18 @@ class RichRenderer(Renderer):
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
-        from rich.text import Text
-
         live, frame = self._live, self._frame
         assert live is not None
         assert frame is not None
         columns, lines = frame.size
         live.console.size = (columns, lines)
         width = columns - 1  # a full last column would make some terminals wrap
-        laps = [lap_line(e.lap, width) for e in snapshot.events if e.lap]
+        above = lines_above(snapshot, width)
         live.update(_Bars(rows(snapshot.stages, width)))
         if not live.is_started:
             live.start()
-        if laps:
-            live.console.print(Text("\n".join(laps), no_wrap=True, overflow="crop"))
+        if above:
+            live.console.print(_Lines(above), soft_wrap=True)
         else:
             live.refresh()
         frame.commit()
@@ -83,6 +81,19 @@ class RichRenderer(Renderer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_live": None, "_frame": None}
+
+
+class _Lines:
+    """Lines that rich is to leave as they are: neither wrapped nor read as markup."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._text = "\n".join(lines)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+
+        yield Segment(self._text)
+        yield Segment.line()
 
 
 class _Bars:

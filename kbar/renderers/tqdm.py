@@ -6,7 +6,7 @@ import threading
 from typing import IO, Any
 
 from ..environment import Frame
-from ..format import Row, lap_line, rows
+from ..format import Row, lines_above, rows
 from ..snapshot import Snapshot
 from ..throttle import ThrottleSpec
 from ._base import Renderer
@@ -39,6 +39,7 @@ class TqdmRenderer(Renderer):
         self._frame: Frame | None = None
         self._bars: list[Any] = []
         self._keys: list[int] = []
+        self._width = 0
 
     def open(self) -> None:
         """A run begins."""
@@ -57,10 +58,16 @@ class TqdmRenderer(Renderer):
         assert frame is not None
         columns, lines = frame.size
         width = columns - 1  # a full last column would make some terminals wrap
-        laps = [lap_line(e.lap, width) for e in snapshot.events if e.lap]
-        if laps:
-            self._class.write("\n".join(laps), file=frame)
+        above = lines_above(snapshot, width)
+        if above:
+            self._class.write("\n".join(above), file=frame)
         wanted = rows(snapshot.stages, width)
+        if width != self._width and self._bars and not self._bars[0].gui:
+            # tqdm blanks what was longer before; on a terminal that got narrower that would wrap.
+            frame.write("\r\x1b[J")
+            for bar in self._bars:
+                bar.sp = bar.status_printer(bar.fp)
+        self._width = width
         while len(self._bars) > len(wanted):
             self._keys.pop()
             self._bars.pop().close()

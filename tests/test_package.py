@@ -1,0 +1,106 @@
+"""The house as a whole: what imports what, what it costs, what it says of itself."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kbar
+
+PACKAGE = Path(kbar.__file__).parent
+
+# Imports point downwards: from a line to lines below it.
+HOUSE = [
+    {"__main__", "testing", "callback"},
+    {"display"},
+    {"options"},
+    {"renderers"},
+    {"renderers.rich", "renderers.tqdm", "renderers.log"},
+    {"renderers._base"},
+    {"capture"},
+    {"environment"},
+    {"progress"},
+    {"format", "timing"},
+    {"snapshot", "throttle", "report"},
+]
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    del found["__init__"]
+    return found
+
+
+def imported(name: str, path: Path) -> set[str]:
+    """The modules of kbar that one imports, as the house names them."""
+    found = set()
+    parts = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = parts[: len(parts) - node.level + 1] + (node.module.split(".") if node.module else [])
+            for alias in node.names:
+                whole = ".".join([*base, alias.name])
+                found.add(whole if whole in modules() else ".".join(base))
+    return found - {""}
+
+
+def test_imports_point_downwards() -> None:
+    level = {name: i for i, names in enumerate(HOUSE) for name in names}
+    assert set(level) == set(modules())
+    for name, path in modules().items():
+        for other in imported(name, path):
+            assert level[other] > level[name], f"{name} imports {other}"
+
+
+def test_every_module_opens_with_a_sentence_that_says_what_it_owns() -> None:
+    for name, path in modules().items():
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert re.match(r"Owns .*\.$", text.splitlines()[0]), name
+
+
+def test_importing_kbar_imports_nothing_else() -> None:
+    code = "import sys; before = set(sys.modules); import kbar; print(*sorted(set(sys.modules) - before))"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert shown.stdout.split() == ["kbar"]
+
+
+def test_making_a_renderer_imports_nothing_that_draws() -> None:
+    code = (
+        "import sys, kbar; kbar.RichRenderer(); kbar.TqdmRenderer(); kbar.LogRenderer();"
+        "from kbar.options import Options; Options(['auto', 'rich', 'tqdm']);"
+        "print({'rich', 'tqdm', 'keras', 'tensorflow'} & set(sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert shown.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("missing", "code", "says"),
+    [
+        ("keras", "kbar.ProgressBar", "pip install 'keras-kbar[tensorflow]'"),
+        ("rich", "Options('rich')", "pip install rich"),
+        ("tqdm", "Options(['log', 'tqdm'])", "pip install tqdm"),
+    ],
+)
+def test_a_missing_library_gives_one_line_that_says_what_to_install(missing: str, code: str, says: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; import kbar; from kbar.options import Options; {code}"
+    shown = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert shown.stderr.splitlines()[-1].startswith("ImportError: ")
+    assert says in shown.stderr.splitlines()[-1]
+
+
+def test_all_public_names_are_there() -> None:
+    for name in kbar.__all__:
+        assert getattr(kbar, name).__doc__, name
+    assert set(kbar.__all__) <= set(dir(kbar))
+    assert re.fullmatch(r"\d+\.\d+\.\d+", kbar.__version__)
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        kbar.nonsense  # noqa: B018  # asking is the test
