@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import atexit
-import math
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TypeVar
 
-from .capture import Capture
 from .options import Options
 from .progress import NEVER, Owner, Stage, outcome_of
-from .renderers import Renderer
 from .report import failure, warn
-from .snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView
-from .throttle import Throttle, Tick
+from .snapshot import Event, EventKind, Outcome, Snapshot, StageView
+from .target import Target
+from .ticker import Ticker
 
-# A burst of beginnings and ends within this many seconds makes one frame.
-_BURST = 0.03
 # A terminal that does not read holds up the end of a run for this many seconds at most.
 _PATIENCE = 0.5
-
-_T = TypeVar("_T")
 
 _innermost: ContextVar[Stage | None] = ContextVar("kbar_stage", default=None)
 
@@ -52,7 +45,7 @@ class Display:
         # Re-entrant: a signal handler may run a whole evaluate() while its thread holds it.
         self._lock = threading.RLock()
         self._roots: list[Stage] = []
-        self._targets: list[_Target] = []
+        self._targets: list[Target] = []
         self._ticker = (ticker or Ticker)(self.tick)
         self._exit_watched = False
 
@@ -167,7 +160,7 @@ class Display:
             self._targets = [t for t in self._targets if not t.closed.is_set()]
             if not self._targets and not self._roots:
                 return None
-            return max(0.02, min([0.1, *(t.throttle.period for t in self._targets)]))
+            return max(0.02, min([0.1, *(t.period for t in self._targets)]))
 
     # With the lock held.
 
@@ -210,15 +203,15 @@ class Display:
             if target.covers(stage) and not (target.renderer.live and lap and stage.leave != "epochs"):
                 target.events.append(event)
 
-    def _frame(self, target: _Target, now: float) -> Snapshot | None:
+    def _frame(self, target: Target, now: float) -> Snapshot | None:
         due = [leaf for leaf in self._leaves(target) if target.asks(leaf, now)]
         if not target.renderer.live:
             for stage in due:
-                target.take_line(stage, now, self._wall())
+                target.add_line(stage, now, self._wall())
                 self._rearm(stage)
         elif not due and not target.events:
             return None
-        events, target.events = tuple(target.events), []
+        events = target.take_events()
         if not target.renderer.live:
             return Snapshot((), events) if events else None
         target.marks = {leaf.key: (now, leaf.done) for leaf in self._leaves(target)}
@@ -229,7 +222,7 @@ class Display:
         # The laps' metrics stand in their own lines, or in the last state where those are not kept.
         return tuple(s.view(now, with_metrics=not s.has_laps or s.leave != "epochs") for s in shown)
 
-    def _leaves(self, target: _Target) -> list[Stage]:
+    def _leaves(self, target: Target) -> list[Stage]:
         return [s for r in self._roots for s in r.walk() if s.is_leaf and target.covers(s)]
 
     def _reached(self, stage: Stage) -> None:
@@ -239,7 +232,7 @@ class Display:
             if not stage.outcome:
                 for target in self._targets:
                     if not target.renderer.live and target.covers(stage) and target.asks(stage, self._clock()):
-                        target.take_line(stage, self._clock(), self._wall())
+                        target.add_line(stage, self._clock(), self._wall())
                 self._rearm(stage)
         self._ticker.wake()
 
@@ -272,7 +265,7 @@ class Display:
                         f"which draws with {type(screen).__name__}"
                     )
                 continue
-            target = _Target(renderer, throttle, None if renderer.screen else stage)
+            target = Target(renderer, throttle, None if renderer.screen else stage)
             target.open(options.capture and renderer.live and renderer.screen)
             self._targets.append(target)
 
@@ -291,134 +284,6 @@ class Display:
     def _at_exit(self) -> None:
         raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
         self.close("stopped" if raised is None else outcome_of(raised))
-
-
-class _Target:
-    """A renderer with its throttle, the part of the tree it draws, and what it has yet to draw."""
-
-    def __init__(self, renderer: Renderer, throttle: Throttle, scope: Stage | None) -> None:
-        self.renderer, self.throttle, self.scope = renderer, throttle, scope
-        self.events: list[Event | Message] = []
-        self.marks: dict[int, tuple[float, int]] = {}  # by stage: when and where it was last drawn
-        self.final: tuple[StageView, ...] | None = None  # the last state, once it is over
-        self.closed = threading.Event()
-        self._capture = Capture(lambda message: self.events.append(message))
-        self._failed = False
-
-    @property
-    def closing(self) -> bool:
-        return self.final is not None
-
-    def covers(self, stage: Stage) -> bool:
-        return not self.closing and stage.within(self.scope)
-
-    def asks(self, stage: Stage, now: float) -> bool:
-        """Whether a draw of `stage` is due.
-
-        No line says the same again but because of the time, and none is for the last step: the
-        stage's end says it.
-        """
-        tick = self._tick(stage, now)
-        if not self.renderer.live:
-            again = tick.done == tick.drawn_done and now - tick.drawn_at < self.throttle.period
-            if again or (tick.total is not None and tick.done >= tick.total):
-                return False
-        return bool(self._guarded(lambda: self.throttle(tick)))
-
-    def next_step(self, stage: Stage, now: float) -> float:
-        return self._guarded(lambda: self.throttle.next_step(self._tick(stage, now))) or math.inf
-
-    def take_line(self, stage: Stage, now: float, wall: float) -> None:
-        self.marks[stage.key] = (now, stage.done)
-        self.events.append(Event("progress", wall, stage.view(now)))
-
-    def open(self, capture: bool) -> None:
-        self._guarded(self.renderer.open)
-        if capture and not self._failed:
-            self._guarded(self._capture.start)  # last: a renderer looks up the real streams
-
-    def draw(self, snapshot: Snapshot) -> None:
-        self._guarded(lambda: self.renderer.draw(snapshot))
-
-    def close(self) -> None:
-        try:  # also after a failure: what it has of the terminal it must give back
-            self.renderer.close()
-        except Exception as error:
-            self._fail(error)
-        self._release()
-        self.closed.set()
-
-    def _release(self) -> None:
-        """Gives the streams back; lines that came too late for the last frame follow it."""
-        self._capture.stop()
-        late, self.events = self.events, []
-        for event in late:
-            if isinstance(event, Message):
-                getattr(sys, event.stream).write(event.text + "\n")
-
-    def _tick(self, stage: Stage, now: float) -> Tick:
-        at, done = self.marks.get(stage.key, (stage.started, stage.initial))
-        return Tick(now, stage.done, stage.total, stage.started, at, done)
-
-    def _guarded(self, call: Callable[[], _T]) -> _T | None:
-        """What `call` returns; None once this target has failed."""
-        if self._failed:
-            return None
-        try:
-            return call()
-        except Exception as error:
-            self._fail(error)
-            return None
-
-    def _fail(self, error: Exception) -> None:
-        self._failed = True
-        self._release()
-        failure(f"{type(self.renderer).__name__} is given up", error)
-
-
-class Ticker:
-    """The one background thread: calls `tick` as often as it asks, and when woken.
-
-    It is started by the first `wake` and ends when `tick` returns None.
-    """
-
-    def __init__(self, tick: Callable[[], float | None]) -> None:
-        self._tick = tick
-        self._lock = threading.Lock()
-        self._woken, self._hurried = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def wake(self, urgent: bool = False) -> None:
-        """Calls `tick` now, or in a moment together with other wakings, if not urgent."""
-        if urgent:
-            self._hurried.set()
-        self._woken.set()
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="kbar", daemon=True)
-                self._thread.start()
-
-    def wait(self, event: threading.Event, seconds: float) -> None:
-        """Waits for something that `tick` does; not on the ticker's own thread."""
-        if threading.current_thread() is not self._thread:
-            event.wait(max(0.0, seconds))
-
-    def _run(self) -> None:
-        while True:
-            self._woken.clear()
-            self._hurried.clear()
-            try:
-                period = self._tick()
-            except Exception as error:
-                failure("kbar failed to draw", error)
-                period = 1.0
-            if period is None:
-                with self._lock:
-                    if not self._woken.is_set():
-                        self._thread = None
-                        return
-            elif self._woken.wait(period):
-                self._hurried.wait(_BURST)
 
 
 _display = Display()

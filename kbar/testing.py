@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .display import Display, Ticker, install
+from .display import Display, install
 from .renderers import Renderer
 from .snapshot import Event, Snapshot
+from .ticker import Ticker
 
 __all__ = ["FakeClock", "RecordingRenderer", "VirtualTerminal", "fake_clock"]
 

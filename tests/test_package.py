@@ -18,11 +18,11 @@ PACKAGE = Path(kbar.__file__).parent
 HOUSE = [
     {"__main__", "testing", "callback"},
     {"display"},
-    {"options"},
+    {"target", "options"},
     {"renderers"},
     {"renderers.rich", "renderers.tqdm", "renderers.log"},
     {"renderers._base"},
-    {"capture"},
+    {"capture", "ticker"},
     {"environment"},
     {"progress"},
     {"format", "timing"},

@@ -1,0 +1,130 @@
+"""Owns one renderer's share of a run: when it draws, what it has yet to draw, and its failures."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from .capture import Capture
+from .progress import Stage
+from .renderers import Renderer
+from .report import failure
+from .snapshot import Event, Message, Snapshot, StageView
+from .throttle import Throttle, Tick
+
+_T = TypeVar("_T")
+
+
+class Target:
+    """A renderer with its throttle, the part of the tree it draws, and what it has yet to draw.
+
+    Once anything of the renderer's or the throttle's has failed, nothing more is asked of them
+    but to close.
+
+    Args:
+        scope: the stage it draws, with all within; None for all there are.
+
+    Attributes:
+        events: what happened since the last draw.
+        marks: by stage, when (s) and at which position it was last drawn.
+        final: the last state, once the scope is over.
+        closed: set once that is drawn.
+    """
+
+    def __init__(self, renderer: Renderer, throttle: Throttle, scope: Stage | None) -> None:
+        self.renderer, self.throttle, self.scope = renderer, throttle, scope
+        self.events: deque[Event | Message] = deque()
+        self.marks: dict[int, tuple[float, int]] = {}
+        self.final: tuple[StageView, ...] | None = None
+        self.closed = threading.Event()
+        self._capture = Capture(lambda message: self.events.append(message))
+        self._failed = False
+
+    @property
+    def closing(self) -> bool:
+        """Whether its scope is over."""
+        return self.final is not None
+
+    @property
+    def period(self) -> float:
+        """How often time alone makes a draw due, in seconds."""
+        return self._guarded(lambda: self.throttle.period) or math.inf
+
+    def covers(self, stage: Stage) -> bool:
+        """Whether what happens to `stage` is still its to draw."""
+        return not self.closing and stage.within(self.scope)
+
+    def asks(self, stage: Stage, now: float) -> bool:
+        """Whether a draw of `stage` is due.
+
+        No line says the same again but because of the time, and none is for the last step: the
+        stage's end says it.
+        """
+        tick = self._tick(stage, now)
+        if not self.renderer.live:
+            again = tick.done == tick.drawn_done and now - tick.drawn_at < self.period
+            if again or (tick.total is not None and tick.done >= tick.total):
+                return False
+        return bool(self._guarded(lambda: self.throttle(tick)))
+
+    def next_step(self, stage: Stage, now: float) -> float:
+        """The position from which the count alone makes a draw due."""
+        return self._guarded(lambda: self.throttle.next_step(self._tick(stage, now))) or math.inf
+
+    def take_events(self) -> tuple[Event | Message, ...]:
+        """All that is yet to draw; others may add to it meanwhile."""
+        return tuple(self.events.popleft() for _ in range(len(self.events)))
+
+    def add_line(self, stage: Stage, now: float, wall: float) -> None:
+        """A line for `stage` as it is at time `now` (s), `wall` by the calendar, is yet to draw."""
+        self.marks[stage.key] = (now, stage.done)
+        self.events.append(Event("progress", wall, stage.view(now)))
+
+    def open(self, capture: bool) -> None:
+        """Opens the renderer, and captures what others print if asked to."""
+        self._guarded(self.renderer.open)
+        if capture and not self._failed:
+            self._guarded(self._capture.start)  # last: a renderer looks up the real streams
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Draws."""
+        self._guarded(lambda: self.renderer.draw(snapshot))
+
+    def close(self) -> None:
+        """Closes the renderer and gives back the streams."""
+        try:  # also after a failure: what it has of the terminal it must give back
+            self.renderer.close()
+        except Exception as error:
+            self._fail(error)
+        self._release()
+        self.closed.set()
+
+    def _release(self) -> None:
+        """Gives the streams back; lines that came too late for the last frame follow it."""
+        self._capture.stop()
+        for event in self.take_events():
+            if isinstance(event, Message):
+                getattr(sys, event.stream).write(event.text + "\n")
+
+    def _tick(self, stage: Stage, now: float) -> Tick:
+        at, done = self.marks.get(stage.key, (stage.started, stage.initial))
+        return Tick(now, stage.done, stage.total, stage.started, at, done)
+
+    def _guarded(self, call: Callable[[], _T]) -> _T | None:
+        """What `call` returns; None once this target has failed."""
+        if self._failed:
+            return None
+        try:
+            return call()
+        except Exception as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        self._failed = True
+        self._release()
+        failure(f"{type(self.renderer).__name__} is given up", error)
