@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ except ImportError as error:
         "or keras with the backend of your choice"
     ) from error
 
+_METHODS = ("fit", "evaluate", "predict")
+
 _F = TypeVar("_F", bound=Callable[..., None])
 
 
@@ -42,40 +45,94 @@ def _harmless(hook: _F) -> _F:
     return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
 
 
+class _Call:
+    """Who calls the hooks: a `CallbackList`, and the Keras method that made it, if one did.
+
+    Keras calls no hook when `fit` ends by an exception. That its frame has left the stack of
+    its thread is the sign that always shows; and since the next frame may get the same address,
+    the list must be alive as well. No reference is kept to either: it would keep the training
+    data alive.
+    """
+
+    def __init__(self, hooks: object, frame: FrameType) -> None:
+        self.hooks = weakref.ref(hooks)
+        self._thread = threading.get_ident()
+        method, caller = frame, frame
+        while caller.f_back and _is_keras(caller):
+            caller = caller.f_back
+            method = caller if _is_keras(caller) and caller.f_code.co_name in _METHODS else method
+        self._method = None if method is frame else (id(method), method.f_code)
+        self._caller = id(caller)
+
+    @classmethod
+    def find(cls) -> _Call | None:
+        """The one that the caller is called by; None for hooks that are called without a list."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame and frame.f_globals.get("__name__") != keras.callbacks.CallbackList.__module__:
+            frame = frame.f_back
+        return cls(frame.f_locals["self"], frame) if frame else None
+
+    def same_as(self, other: object) -> bool:
+        """Whether `other` is this call too."""
+        return isinstance(other, _Call) and other.hooks() is self.hooks()
+
+    def ended(self) -> Outcome | None:
+        """How the call ended, None while it runs."""
+        if self.hooks() is not None and self._is_running():
+            return None
+        handled: object = sys._current_exceptions().get(self._thread)
+        if isinstance(handled, tuple):  # so until Python 3.11
+            handled = handled[1]
+        for error in (handled, getattr(sys, "last_value", None)):
+            # Keras strips its own frames from tracebacks; whoever called it is still there.
+            if isinstance(error, BaseException) and any(
+                id(frame) == self._caller for frame, _ in traceback.walk_tb(error.__traceback__)
+            ):
+                return outcome_of(error)
+        return "interrupted"
+
+    def _is_running(self) -> bool:
+        frame = sys._current_frames().get(self._thread) if self._method else None
+        while frame and (id(frame), frame.f_code) != self._method:
+            frame = frame.f_back
+        return frame is not None or self._method is None
+
+
+def _is_keras(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("keras.")
+
+
 class _Run:
     """One call of fit, evaluate or predict: its stages, and where in its protocol it is.
 
     Attributes:
+        call: who calls the hooks; None if it is done by hand.
+        model: what is trained; another one may be evaluated with the same bar meanwhile.
         steps: the steps of an epoch, None if unknown.
         train, tests: the stages that batches of training and of other kinds advance.
         epoch: the running epoch, from 0.
     """
 
-    def __init__(self, kind: str, stage: Stage, steps: int | None) -> None:
-        self.kind, self.stage, self.steps = kind, stage, steps
+    def __init__(self, kind: str, stage: Stage, call: _Call | None, model: object, steps: int | None) -> None:
+        self.kind, self.stage, self.call, self.model, self.steps = kind, stage, call, model, steps
         self.train: Stage | None = None
         self.tests: Stage | None = None if kind == "fit" else stage
         self.epoch: int | None = None
-        self._had_epoch = False
-
-    @property
-    def untouched(self) -> bool:
-        """Whether nothing has happened since the beginning."""
-        return not self._had_epoch and self.stage.done == self.stage.initial
 
     def begin_epoch(self, epoch: int) -> None:
         """Epoch number `epoch`, from 0, begins."""
-        if self.untouched:  # initial_epoch, or BackupAndRestore
-            self.stage.start_at(epoch)
-        self.epoch, self._had_epoch = epoch, True
+        self.stage.start_at(epoch)  # initial_epoch, or BackupAndRestore
+        self.epoch = epoch
         current().start_lap(self.stage)
         self.train = current().begin(
             "train", title=f"epoch {epoch + 1}", unit="step", total=self.steps, parent=self.stage, part=True
         )
 
-    def begin_validation(self, steps: int | None) -> None:
-        """The epoch's training is over, its validation begins."""
-        self.end_train()
+    def begin_validation(self) -> None:
+        """The epoch's validation begins."""
+        # Keras gives callbacks the training's count only; what it iterates over knows better.
+        iterator = getattr(self.model, "_eval_epoch_iterator", None)
+        steps = _natural(getattr(iterator, "num_batches", None))
         self.tests = current().begin("validation", unit="step", total=steps, parent=self.stage, part=True)
 
     def end_train(self) -> None:
@@ -91,53 +148,9 @@ class _Run:
             self.tests = None
 
 
-class _Call:
-    """A running call of a Keras method, recognised on its thread's stack.
-
-    Keras calls no hook when `fit` ends by an exception; that its frame has left the stack is
-    the one sign that always shows. No reference to the frame is kept: it would keep the
-    training data alive.
-    """
-
-    def __init__(self, frame: FrameType) -> None:
-        self._thread, self._frame, self._code = threading.get_ident(), id(frame), frame.f_code
-        caller: FrameType | None = frame
-        while caller and _is_keras(caller):
-            caller = caller.f_back
-        self._caller = id(caller)
-
-    @classmethod
-    def find(cls, name: str) -> _Call | None:
-        """The call of Keras's method `name` that the caller runs within."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame:
-            if frame.f_code.co_name == name and _is_keras(frame):
-                return cls(frame)
-            frame = frame.f_back
-        return None
-
-    def ended(self) -> Outcome | None:
-        """How the call ended, None while it runs."""
-        frame = sys._current_frames().get(self._thread)
-        while frame:
-            if id(frame) == self._frame and frame.f_code is self._code:
-                return None
-            frame = frame.f_back
-        handled: object = sys._current_exceptions().get(self._thread)
-        if isinstance(handled, tuple):  # so until Python 3.11
-            handled = handled[1]
-        for error in (handled, getattr(sys, "last_value", None)):
-            if isinstance(error, BaseException) and self._was_left_by(error):
-                return outcome_of(error)
-        return "interrupted"
-
-    def _was_left_by(self, error: BaseException) -> bool:
-        # Keras strips its own frames from tracebacks; whoever called it is still there.
-        return any(id(frame) == self._caller for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
-def _is_keras(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith("keras.")
+def _natural(value: object) -> int | None:
+    """`value` if it is a count; what Keras does not know is None, at times -1 or -2."""
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
@@ -179,7 +192,6 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         self._options = Options(renderer, throttle, metrics, leave, capture)
         self._runs: list[_Run] = []  # the running ones, outermost first
         self._top: _Run | None = None
-        self._announced = False
 
     # Before a run.
 
@@ -198,17 +210,17 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
             device = os.environ.get("KERAS_TORCH_DEVICE")
             if device:
                 return not device.startswith("cpu")
-            return bool(library.cuda.is_available() or library.backends.mps.is_available())
+            accelerators = (library.cuda, library.backends.mps, getattr(library, "xpu", None))
+            return any(a is not None and a.is_available() for a in accelerators)
         return False
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Keras tells of the run to come: ``epochs`` and ``steps``, which may be None."""
         self.params = params
-        self._announced = True
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is a new bar with the same options; the model in particular is not its to copy.
-        return {**self.__dict__, "_model": None, "params": None, "_runs": [], "_top": None, "_announced": False}
+        return {**self.__dict__, "_model": None, "params": None, "_runs": [], "_top": None}
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -237,6 +249,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         """All steps up to the one with index `batch` are done."""
         try:
             run = self._top
+            if not run or not run.train:
+                run = self._run("fit")
             if run and run.train:
                 run.train.advance_to(batch + 1, logs)
         except Exception as error:
@@ -263,11 +277,15 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     @_harmless
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """`evaluate` begins, by itself or as validation."""
-        run = self._top
-        if not run or run.kind != "fit" or self._announced:
+        call = _Call.find()
+        run = next((r for r in self._runs if r.kind == "fit" and (not call or call.same_as(r.call))), None)
+        if not run:
             self._begin("evaluate", "step", self._count("steps"))
         elif not run.tests:
-            run.begin_validation(self._validation_steps())
+            self._leave_for(run)
+            if not self.async_safe:  # else steps are still to come from Keras's thread pool
+                run.end_train()
+            run.begin_validation()
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done."""
@@ -313,25 +331,33 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     # Runs
 
     def _begin(self, kind: str, unit: str, total: int | None) -> None:
-        announced, self._announced = self._announced, False
-        top = self._top
-        if top and top.kind == kind and top.untouched and not announced and not top.stage.outcome:
-            return  # the same object twice in the list
-        owner = _Call.find(kind)
-        if top and owner is None and top.kind == kind:  # a loop that drives the hooks by hand and was cut short
-            self._end(top, "interrupted")
-        stage = current().begin(kind, unit=unit, total=total, options=self._options, owner=owner)
+        call = _Call.find()
+        if call:
+            running = next((s for s in current().running() if call.same_as(s.owner)), None)
+        else:
+            running = self._top.stage if self._top and self._top.kind == kind else None
+        if running and (running.label != kind or running.untouched):
+            # Another bar in the list, or the same one again, has begun this: one bar is enough.
+            current().add_targets(running, self._options)
+            return
+        if running:  # hooks called by hand, in a loop that was cut short
+            current().end(running, "interrupted")
+        stage = current().begin(kind, unit=unit, total=total, options=self._options, owner=call)
         self._runs = [r for r in self._runs if not r.stage.outcome]
-        self._runs.append(_Run(kind, stage, self._count("steps")))
+        self._runs.append(_Run(kind, stage, call, self._model, self._count("steps")))
         self._top = self._runs[-1]
 
     def _run(self, kind: str) -> _Run | None:
-        """The innermost run of this kind; what is still open within it has been left by an exception."""
-        if not any(r.kind == kind for r in self._runs):
-            return None
-        while self._top and self._top.kind != kind:
+        """The innermost run of this kind."""
+        run = next((r for r in reversed(self._runs) if r.kind == kind), None)
+        if run:
+            self._leave_for(run)
+        return run
+
+    def _leave_for(self, run: _Run) -> None:
+        """`run` goes on: what is still open within it has been left by an exception."""
+        while self._top and self._top is not run:
             self._end(self._top, "interrupted")
-        return self._top
 
     def _end(self, run: _Run, outcome: Outcome | None = None) -> None:
         """`run` is over, by itself if no `outcome` is given."""
@@ -343,11 +369,4 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         self._top = self._runs[-1] if self._runs else None
 
     def _count(self, name: str) -> int | None:
-        value = (self.params or {}).get(name)
-        return value if isinstance(value, int) and value >= 0 else None
-
-    def _validation_steps(self) -> int | None:
-        # Keras gives callbacks the training's count only; what it iterates over knows better.
-        iterator = getattr(self._model, "_eval_epoch_iterator", None)
-        steps = getattr(iterator, "num_batches", None)
-        return steps if isinstance(steps, int) and steps >= 0 else None
+        return _natural((self.params or {}).get(name))

@@ -68,6 +68,8 @@ class Display:
         parent = parent or _innermost.get()
         with self._lock:
             self._sweep()
+        self._draw_endings()  # the screen, and perhaps the very renderer, are wanted again
+        with self._lock:
             while parent and parent.outcome:
                 parent = parent.parent
             stage = Stage(
@@ -94,6 +96,18 @@ class Display:
         _innermost.set(stage)
         self._ticker.wake()
         return stage
+
+    def running(self) -> list[Stage]:
+        """All stages that are not over, outermost first; what has lost its owner is ended first."""
+        with self._lock:
+            self._sweep()
+            return [s for r in self._roots for s in r.walk() if not s.outcome]
+
+    def add_targets(self, stage: Stage, options: Options) -> None:
+        """Further targets for `stage`, which has begun already."""
+        with self._lock:
+            self._open_targets(options, stage)
+            self._rearm(stage)
 
     def start_lap(self, stage: Stage) -> None:
         """A lap (an epoch) of `stage` begins."""
@@ -124,6 +138,7 @@ class Display:
         while innermost and innermost.outcome:
             innermost = innermost.parent
         _innermost.set(innermost)
+        self._ticker.wake()
         self._draw_endings()
 
     def close(self, outcome: Outcome = "interrupted") -> None:
@@ -137,7 +152,9 @@ class Display:
     def _draw_endings(self) -> None:
         with self._lock:
             closing = [t for t in self._targets if t.closing]
-        self._ticker.wake(urgent=bool(closing))
+        if not closing:
+            return
+        self._ticker.wake(urgent=True)
         until = time.monotonic() + _PATIENCE
         for target in closing:
             self._ticker.wait(target.closed, until - time.monotonic())

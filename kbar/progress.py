@@ -200,6 +200,11 @@ class Stage:
         return self._total
 
     @property
+    def untouched(self) -> bool:
+        """Whether nothing has happened since the stage began."""
+        return self.done == self.initial and not self.children and not self.has_laps
+
+    @property
     def own_end(self) -> Outcome:
         """How the stage ends if it ends of itself now: early, unless all there was to do is done."""
         complete = self.total is None or self._total_is_learned or self.done >= self.total
