@@ -10,7 +10,7 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .display import current
 from .options import Options, RendererSpec
@@ -248,13 +248,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done."""
         try:
-            run = self._top
-            if not run or not run.train:
-                run = self._run("fit")
-            if run and run.train:
-                run.train.advance_to(batch + 1, logs)
-        except Exception as error:
-            failure("kbar missed an event", error)
+            self._top.train.advance_to(batch + 1, logs)  # type: ignore[union-attr]  # None is what except is for
+        except Exception:
+            self._advance("train", batch, logs)
 
     @_harmless
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -290,11 +286,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done."""
         try:
-            run = self._top
-            if run and run.tests:
-                run.tests.advance_to(batch + 1, logs)
-        except Exception as error:
-            failure("kbar missed an event", error)
+            self._top.tests.advance_to(batch + 1, logs)  # type: ignore[union-attr]  # None is what except is for
+        except Exception:
+            self._advance("tests", batch, logs)
 
     @_harmless
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -315,11 +309,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done; `logs` hold their whole output."""
         try:
-            run = self._top
-            if run and run.tests:
-                run.tests.advance_to(batch + 1)
-        except Exception as error:
-            failure("kbar missed an event", error)
+            self._top.tests.advance_to(batch + 1)  # type: ignore[union-attr]  # None is what except is for
+        except Exception:
+            self._advance("tests", batch, None)
 
     @_harmless
     def on_predict_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -346,6 +338,14 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         self._runs = [r for r in self._runs if not r.stage.outcome]
         self._runs.append(_Run(kind, stage, call, self._model, self._count("steps")))
         self._top = self._runs[-1]
+
+    @_harmless
+    def _advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
+        """The long way, for a batch of another run than the innermost, or of none."""
+        stages: Iterable[Stage | None] = (getattr(run, name) for run in reversed(self._runs))
+        stage = next(filter(None, stages), None)
+        if stage:
+            stage.advance_to(batch + 1, logs)
 
     def _run(self, kind: str) -> _Run | None:
         """The innermost run of this kind."""

@@ -890,22 +890,26 @@ def test_another_bar_within_a_run_draws_where_it_should(model: keras.Model, cloc
     assert outer.opened == outer.closed == 1
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["ahead of the bar", "behind the bar"])
+@pytest.mark.parametrize("hook", ["epoch_begin", "train_batch_end", "epoch_end"])
 def test_a_failed_run_within_a_run_leaves_the_outer_one_counting(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
+    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, hook: str, first: bool
 ) -> None:
-    """After a callback has caught the failure of an evaluation with the same bar, training counts on."""
+    """After a callback has caught the failure of an evaluation with the same bar, the fit counts on."""
 
-    def run(batch: int, logs: object = None) -> None:
-        if batch == 4:
+    def run(index: int, logs: object = None) -> None:
+        if index == (4 if hook == "train_batch_end" else 0):
             failing(lambda: evaluate(model, bar, on(test_batch_end=raising(Boom(), 2))))
 
-    fit(model, bar, on(train_batch_end=run), frames(clock), validation_data=FEW)
-    assert [(done, total) for done, total, _ in ends(renderer, "evaluate")] == [(3, 10)]
-    assert positions(renderer, "train") == list(range(11))
-    assert ends(renderer, "train") == [(10, 10, "done")]
-    assert ends(renderer, "validation") == [(2, 2, "done")]
-    assert [(lap.done, lap.outcome) for lap in laps(renderer)] == [(10, "done")]
-    assert ends(renderer, "fit") == [(1, 1, "done")]
+    callbacks = [on(**{hook: run}), bar] if first else [bar, on(**{hook: run})]
+    fit(model, *callbacks, frames(clock), epochs=2, validation_data=FEW)
+    failures = 2 if hook == "train_batch_end" else 1
+    assert [(done, total) for done, total, _ in ends(renderer, "evaluate")] == [(3, 10)] * failures
+    assert set(positions(renderer, "train")) == set(range(11))
+    assert ends(renderer, "train") == [(10, 10, "done")] * 2
+    assert ends(renderer, "validation") == [(2, 2, "done")] * 2
+    assert [(lap.done, lap.outcome) for lap in laps(renderer)] == [(10, "done")] * 2
+    assert ends(renderer, "fit") == [(2, 2, "done")]
 
 
 def test_another_model_evaluated_within_a_run_costs_validation_no_total(
@@ -1086,6 +1090,36 @@ def test_steps_that_land_during_validation_still_count(
     assert [(lap.done, lap.total, lap.outcome) for lap in laps(renderer)] == [(20, 20, "done")]
     assert ends(renderer, "train") == [(20, 20, "done")]
     assert ends(renderer, "validation") == [(2, 2, "done")]
+
+
+def test_steps_that_land_during_a_run_within_still_count(
+    model: keras.Model, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    """A step that Keras's pool lands while a callback evaluates with the same bar counts, and ends nothing."""
+    bar, evaluating, landed = Pooled(renderer), threading.Event(), threading.Event()
+
+    def hold(batch: int, logs: object = None) -> None:
+        if batch == 4:
+            assert evaluating.wait(20)
+
+    def land(batch: int, logs: object = None) -> None:
+        if batch == 4:
+            landed.set()
+
+    def meet(batch: int, logs: object = None) -> None:
+        if batch == 2:
+            evaluating.set()
+            assert landed.wait(20)
+
+    def run(batch: int, logs: object = None) -> None:
+        if batch == 5:  # on the main thread, while the step before has yet to land
+            evaluate(model, bar, on(test_batch_end=meet))
+
+    callbacks = [on(train_batch_end=hold), bar, on(train_batch_end=land, train_batch_begin=run)]
+    _asynchronous(model, *callbacks, epochs=1, steps=10)
+    assert ends(renderer, "evaluate") == [(10, 10, "done")]
+    assert ends(renderer, "train") == [(10, 10, "done")]
+    assert ends(renderer, "fit") == [(1, 1, "done")]
 
 
 def test_fit_on_another_thread(
@@ -1658,3 +1692,20 @@ def test_a_second_loop_driven_by_hand_after_an_exception(
     assert ends(renderer, "fit")[-1] == (2, 2, "done")
     assert ends(renderer, "train")[-2:] == [(5, 5, "done")] * 2
     assert nesting(renderer) == [("fit", 0)]
+
+
+def test_a_failed_loop_driven_by_hand_makes_way_for_another_bar(
+    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
+) -> None:
+    """When a hand-written loop has failed and its `CallbackList` is gone, a run with another bar is outermost."""
+
+    def run() -> None:
+        _drive(_callbacks(model, bar, on(train_batch_end=raising(Boom(), 2)), epochs=2), model, clock, epochs=2)
+
+    failing(run)
+    gc.collect()
+    other = RecordingRenderer()
+    evaluate(model, kbar.ProgressBar(other))
+    assert [(e.stage.depth, e.stage.outcome) for e in other.events] == [(0, None), (0, "done")]
+    assert [(done, total) for done, total, _ in ends(renderer, "train")] == [(3, 5)]
+    assert [outcome for _, _, outcome in ends(renderer, "fit")] == ["interrupted"]
