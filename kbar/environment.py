@@ -63,9 +63,14 @@ class Frame:
             self._stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
             self._stream.flush()
 
+    @property
+    def surface(self) -> Surface:
+        """What frames go to."""
+        return surface(self._stream)
+
     def isatty(self) -> bool:
         """Whether frames go to a terminal."""
-        return surface(self._stream) == "terminal"
+        return self.surface == "terminal"
 
     @property
     def ascii(self) -> bool:

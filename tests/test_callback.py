@@ -912,6 +912,25 @@ def test_a_failed_run_within_a_run_leaves_the_outer_one_counting(
     assert ends(renderer, "fit") == [(2, 2, "done")]
 
 
+def test_a_failed_fit_within_a_fit_leaves_the_outer_one_counting(
+    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
+) -> None:
+    """After a callback has caught the failure of a fit with the same bar, the outer fit counts on to its end."""
+    other = make_model()
+
+    def run(batch: int, logs: object = None) -> None:
+        if batch == 4:
+            failing(lambda: fit(other, bar, on(train_batch_end=raising(Boom(), 1)), x=BATCHES.take(3)))
+
+    fit(model, bar, on(train_batch_end=run), frames(clock), validation_data=FEW)
+    assert [(done, total) for done, total, _ in ends(renderer, "train")] == [(2, 3), (10, 10)]
+    assert [(done, total) for done, total, _ in ends(renderer, "fit")] == [(0, 1), (1, 1)]
+    assert ends(renderer, "train")[-1] == (10, 10, "done")
+    assert ends(renderer, "validation") == [(2, 2, "done")]
+    assert [(lap.done, lap.outcome) for lap in laps(renderer)] == [(10, "done")]
+    assert ends(renderer, "fit")[-1] == (1, 1, "done")
+
+
 def test_another_model_evaluated_within_a_run_costs_validation_no_total(
     model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
 ) -> None:

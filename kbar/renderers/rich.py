@@ -39,9 +39,10 @@ class RichRenderer(Renderer):
                 return False  # never hidden, so that no way to die leaves it hidden
 
         self._frame = Frame(self._file)
+        notebook = self._frame.surface == "notebook"  # there rich writes by other means than a stream
         console = PlainConsole(
-            file=self._frame,  # type: ignore[arg-type]  # rich asks for IO[str] and uses what Frame has
-            force_jupyter=False,
+            file=None if notebook else self._frame,  # type: ignore[arg-type]  # rich uses of IO[str] what Frame has
+            force_jupyter=notebook,
             markup=False,
             emoji=False,
             highlight=False,

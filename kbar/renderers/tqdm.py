@@ -69,8 +69,9 @@ class TqdmRenderer(Renderer):
                 bar.sp = bar.status_printer(bar.fp)
         self._width = width
         while len(self._bars) > len(wanted):
-            self._keys.pop()
-            self._bars.pop().close()
+            gone = self._bars.pop()
+            gone.total = None  # it is taken away, not cut short: a widget would turn red and stay
+            gone.close()
         for bar, row in zip(self._bars, wanted, strict=False):
             self._redraw(bar, row, width)
         for row in wanted[len(self._bars) :]:
