@@ -273,12 +273,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     @_harmless
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """`evaluate` begins, by itself or as validation."""
-        call = _Call.find()
-        run = next((r for r in self._runs if r.kind == "fit" and (not call or call.same_as(r.call))), None)
+        run = self._run("fit")
         if not run:
             self._begin("evaluate", "step", self._count("steps"))
         elif not run.tests:
-            self._leave_for(run)
             if not self.async_safe:  # else steps are still to come from Keras's thread pool
                 run.end_train()
             run.begin_validation()
@@ -293,7 +291,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     @_harmless
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """`evaluate` is over."""
-        run = self._top
+        run = self._run("evaluate", "fit")
         if run and run.kind == "evaluate":
             self._end(run)
         elif run:
@@ -343,21 +341,18 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def _advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
         """The long way, for a batch of another run than the innermost, or of none."""
         stages: Iterable[Stage | None] = (getattr(run, name) for run in reversed(self._runs))
-        stage = next(filter(None, stages), None)
+        stage = next((s for s in stages if s and not s.outcome), None)
         if stage:
             stage.advance_to(batch + 1, logs)
 
-    def _run(self, kind: str) -> _Run | None:
-        """The innermost run of this kind."""
-        run = next((r for r in reversed(self._runs) if r.kind == kind), None)
-        if run:
-            self._leave_for(run)
-        return run
-
-    def _leave_for(self, run: _Run) -> None:
-        """`run` goes on: what is still open within it has been left by an exception."""
-        while self._top and self._top is not run:
+    def _run(self, *kinds: str) -> _Run | None:
+        """The run of one of these kinds that a hook is for; what is open within it, an exception has left."""
+        call = _Call.find()
+        mine = (r for r in reversed(self._runs) if r.kind in kinds and (not call or call.same_as(r.call)))
+        run = next(mine, None)
+        while run and self._top and self._top is not run:
             self._end(self._top, "interrupted")
+        return run
 
     def _end(self, run: _Run, outcome: Outcome | None = None) -> None:
         """`run` is over, by itself if no `outcome` is given."""

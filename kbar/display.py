@@ -245,12 +245,13 @@ class Display:
     def _reached(self, stage: Stage) -> None:
         """Posts the lines that this very step makes due; runs on the thread of the step."""
         with self._lock:
+            if stage.outcome:
+                raise RuntimeError(f"the stage {stage.label!r} is over and cannot advance")
             stage.sample()
-            if not stage.outcome:
-                for target in self._targets:
-                    if not target.renderer.live and target.covers(stage) and target.asks(stage, self._clock()):
-                        target.add_line(stage, self._clock(), self._wall())
-                self._rearm(stage)
+            for target in self._targets:
+                if not target.renderer.live and target.covers(stage) and target.asks(stage, self._clock()):
+                    target.add_line(stage, self._clock(), self._wall())
+            self._rearm(stage)
         self._ticker.wake()
 
     def _rearm(self, stage: Stage) -> None:

@@ -169,7 +169,7 @@ class Stage:
     def finish(self, outcome: Outcome) -> None:
         """The stage is over. Where its total was unknown, it is the position now."""
         self._ended = self._clock()
-        self.watch = NEVER
+        self.watch = -1  # whoever advances it now is to hear of it
         if outcome == "done" and (self.total is None or self._total_is_learned):
             self._total, self._total_is_learned = self.done, False
             if self.part and self.parent:

@@ -232,7 +232,7 @@ def test_stages_of_another_thread_stand_beside(clock: FakeClock) -> None:
     renderer = RecordingRenderer(screen=True)
     here = begin(renderer, label="here")
     there: list[Stage] = []
-    thread = threading.Thread(target=lambda: there.append(begin("none", label="there")))
+    thread = threading.Thread(target=lambda: there.append(begin([], label="there")))
     thread.start()
     thread.join()
     clock.advance(0.1)

@@ -83,7 +83,7 @@ def _line(event: Event) -> str:
     if event.kind == "progress":
         words = [stage.path, count(stage).strip(), percentage(stage)]
     elif event.kind == "begin":
-        words = [stage.path, "begins", count(stage).strip()]
+        words = [stage.path, "begins", "" if stage.total is None else f"total={stage.total}"]
     else:
         done = "done" if stage.outcome == "done" else ""
         words = [stage.path, done, count(stage).strip(), percentage(stage)]
