@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .renderers.rich import RichRenderer
     from .renderers.tqdm import TqdmRenderer
     from .report import KbarWarning
-    from .snapshot import Event, Snapshot, StageView
+    from .snapshot import Event, Message, Snapshot, StageView
     from .throttle import Throttle, Tick, always, every, never
 
     __version__: str
@@ -27,6 +27,7 @@ _HOMES = {
     "TqdmRenderer": "renderers.tqdm",
     "KbarWarning": "report",
     "Event": "snapshot",
+    "Message": "snapshot",
     "Snapshot": "snapshot",
     "StageView": "snapshot",
     "Throttle": "throttle",
@@ -40,6 +41,7 @@ __all__ = [
     "Event",
     "KbarWarning",
     "LogRenderer",
+    "Message",
     "NullRenderer",
     "ProgressBar",
     "Renderer",

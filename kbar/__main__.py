@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--epochs", type=int, default=3)
     command.add_argument("--seconds", type=float, default=4.0, help="for each epoch (default: 4)")
     args = parser.parse_args(arguments)
+    if args.epochs < 1 or not 0 <= args.seconds < 3600:
+        parser.error("--epochs must be at least 1 and --seconds from 0 to 3600")
     try:
         demo(args.renderer, args.epochs, args.seconds)
     except (ValueError, ImportError) as error:

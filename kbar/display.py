@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from .options import Options
 from .progress import NEVER, Owner, Stage, outcome_of
-from .report import failure, warn
+from .report import failure, forget, warn
 from .snapshot import Event, EventKind, Outcome, Snapshot, StageView
 from .target import Target
 from .ticker import Ticker
@@ -68,6 +68,8 @@ class Display:
         parent = parent or _innermost.get()
         with self._lock:
             self._sweep()
+            if not self._roots:
+                forget()
         self._draw_endings()  # the screen, and perhaps the very renderer, are wanted again
         with self._lock:
             while parent and parent.outcome:
@@ -173,6 +175,8 @@ class Display:
             target.draw(snapshot)
             if last:
                 target.close()
+        for target in [t for t in self._targets if t.error and not t.closed.is_set()]:
+            target.close()
         with self._lock:
             self._targets = [t for t in self._targets if not t.closed.is_set()]
             if not self._targets and not self._roots:
@@ -195,8 +199,8 @@ class Display:
             parent.children.remove(stage)
         alone = all(r.outcome for r in self._roots)
         for target in self._targets:
-            if alone or target.scope is stage:
-                target.final = self._stages(self._clock())
+            if not target.closing and (alone or target.scope is stage):
+                target.final = self._stages(target, self._clock())
         if alone:
             self._roots.clear()
 
@@ -232,10 +236,11 @@ class Display:
         if not target.renderer.live:
             return Snapshot((), events) if events else None
         target.marks = {leaf.key: (now, leaf.done) for leaf in self._leaves(target)}
-        return Snapshot(self._stages(now) if target.final is None else target.final, events)
+        return Snapshot(self._stages(target, now) if target.final is None else target.final, events)
 
-    def _stages(self, now: float) -> tuple[StageView, ...]:
-        shown = [s for r in self._roots for s in r.walk() if not (r.outcome and r.leave == "none")]
+    def _stages(self, target: Target, now: float) -> tuple[StageView, ...]:
+        inside = [s for r in self._roots for s in r.walk() if s.within(target.scope)]
+        shown = [s for s in inside if not (s.root.outcome and s.leave == "none")]
         # The laps' metrics stand in their own lines, or in the last state where those are not kept.
         return tuple(s.view(now, with_metrics=not s.has_laps or s.leave != "epochs") for s in shown)
 
@@ -284,7 +289,7 @@ class Display:
                     )
                 continue
             target = Target(renderer, throttle, None if renderer.screen else stage)
-            target.open(options.capture and renderer.live and renderer.screen)
+            target.open(options.capture and renderer.captures)
             self._targets.append(target)
 
     def _sweep(self) -> None:

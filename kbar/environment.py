@@ -49,6 +49,14 @@ class Frame:
         self._parts.append(text)
         return len(text)
 
+    def fresh_line(self) -> None:
+        """Goes to a new line if the cursor of a terminal is within one, which nobody can ask it.
+
+        Blanks up to the last column but one wrap just then; the return leads to where they end.
+        """
+        if self.surface == "terminal":
+            self.write(" " * (self.size[0] - 1) + "\r")
+
     def flush(self) -> None:
         """Does nothing: a frame is written whole, by `commit`."""
 

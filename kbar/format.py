@@ -206,7 +206,8 @@ def rows(views: Sequence[StageView], width: int) -> list[Row]:
     title = min(max(10 if width >= 60 else 0, *(cells(v.title) for v in views)), max(8, width // 4))
     bar = max(_NARROWEST_BAR, min(30, width // 5))
     if width - title - bar < 20:
-        title, bar = min(title, width - _NARROWEST_BAR - 2), _NARROWEST_BAR
+        bar = _NARROWEST_BAR
+        title = max(1, min(title, width - bar - 2 - max(cells(count(v)) for v in views)))
     space = width - title - bar - 2
     gap = "  " if width >= 60 else " "
     columns = _columns(views)

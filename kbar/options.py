@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Union, get_args
 
@@ -32,6 +32,8 @@ class Options:
     capture: bool = True
 
     def __post_init__(self) -> None:
+        if not self._renderers():
+            raise ValueError(f"renderer must name at least one, 'none' for none; got {self.renderer!r}")
         for item in self._renderers():
             if isinstance(item, str):
                 renderers.check(item)
@@ -40,10 +42,16 @@ class Options:
                     f"renderer must be one of {', '.join(map(repr, renderers.names()))}, a Renderer, "
                     f"or a list of them; got {item!r}"
                 )
+        screens = [r for r in self._renderers() if r in renderers.SCREENS or getattr(r, "screen", False)]
+        if len(screens) > 1:
+            raise ValueError(
+                f"renderer may have one for the screen, beside it logs to files, such as "
+                f"kbar.LogRenderer('train.log'); got {self.renderer!r}"
+            )
         if self.throttle is not None:
             as_throttle(self.throttle)
         if self.metrics is not None:
-            named = isinstance(self.metrics, Iterable) and not isinstance(self.metrics, (str, bytes))
+            named = isinstance(self.metrics, Iterable) and not isinstance(self.metrics, (str, bytes, Set, Mapping))
             patterns = tuple(self.metrics) if named else ()
             if not patterns or not all(isinstance(p, str) for p in patterns):
                 raise TypeError(f"metrics must be a list of names or patterns such as 'val_*'; got {self.metrics!r}")

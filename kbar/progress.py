@@ -7,6 +7,7 @@ import operator
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from .format import Selection, clean
@@ -137,26 +138,19 @@ class Stage:
         parts = [c for c in self.children if c.part]
         excess = sum(p._meter.first_excess for p in parts) if not self._lap_seconds else 0.0
         self._lap_seconds.append(max(0.0, now - started - excess))
-        main = parts[0].view(now) if parts else None
-        number = f"{self.unit} {self._count(self.done + 1)}"
-        aligned = f"{self.unit} {self._count(self.done + 1):>{len(self._count(self._total or 0))}}"
-        view = StageView(
+        number = self._count(self.done + 1)
+        view = replace(
+            parts[0].view(now) if parts else self.view(now),
             key=self.key,
             depth=self.depth,
             label=self.unit,
-            title=aligned,
-            path=f"{self._path} {number}",
-            unit=main.unit if main else "it",
+            title=f"{self.unit} {number:>{len(self._count(self._total or 0))}}",
+            path=f"{self._path} {self.unit} {number}",
             part=False,
-            done=main.done if main else 0,
-            total=main.total if main else None,
-            seen=now,
             elapsed=now - started,
-            rate=main.rate if main else None,
             remaining=None,
             run_remaining=None,
-            metrics=(),
-            outcome=main.outcome if main else "done",
+            outcome=parts[0].outcome if parts else "done",
         )
         self.held_lap = (view, metrics)
         self.advance_to(self.done + 1, metrics)

@@ -1,4 +1,4 @@
-"""Owns how kbar tells of its own failures: once each, and never as an exception in the run."""
+"""Owns how kbar tells of its own failures: once a run, and never as an exception in the run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ class KbarWarning(UserWarning):
 
 
 def warn(text: str) -> None:
-    """Tells `text` as a `KbarWarning`, once; printed where warnings are made errors."""
+    """Tells `text` as a `KbarWarning`, once a run; printed where warnings are made errors."""
     if text in _told:
         return
     _told.add(text)
     try:
-        warnings.warn(text, KbarWarning, stacklevel=3)
+        warnings.warn_explicit(text, KbarWarning, "kbar", 0)  # whose line it is helps nobody
     except KbarWarning:  # -W error is about the user's code; a display is no reason to end a run
         sys.stderr.write(f"KbarWarning: {text}\n")
+
+
+def forget() -> None:
+    """A new run begins: what was told of the last one is news again."""
+    _told.clear()
 
 
 def failure(what: str, error: BaseException) -> None:

@@ -32,7 +32,8 @@ class Target:
         events: what happened since the last draw.
         marks: by stage, when (s) and at which position it was last drawn.
         final: the last state, once the scope is over.
-        closed: set once that is drawn.
+        closed: set once that is drawn, or the target given up.
+        error: what it failed by.
     """
 
     def __init__(self, renderer: Renderer, throttle: Throttle, scope: Stage | None) -> None:
@@ -41,8 +42,8 @@ class Target:
         self.marks: dict[int, tuple[float, int]] = {}
         self.final: tuple[StageView, ...] | None = None
         self.closed = threading.Event()
+        self.error: Exception | None = None
         self._capture = Capture(lambda message: self.events.append(message))
-        self._failed = False
 
     @property
     def closing(self) -> bool:
@@ -87,7 +88,7 @@ class Target:
     def open(self, capture: bool) -> None:
         """Opens the renderer, and captures what others print if asked to."""
         self._guarded(self.renderer.open)
-        if capture and not self._failed:
+        if capture:
             self._guarded(self._capture.start)  # last: a renderer looks up the real streams
 
     def draw(self, snapshot: Snapshot) -> None:
@@ -95,20 +96,18 @@ class Target:
         self._guarded(lambda: self.renderer.draw(snapshot))
 
     def close(self) -> None:
-        """Closes the renderer and gives back the streams."""
+        """Closes the renderer, gives back the streams and, if anything has failed, tells of it."""
         try:  # also after a failure: what it has of the terminal it must give back
             self.renderer.close()
         except Exception as error:
-            self._fail(error)
-        self._release()
-        self.closed.set()
-
-    def _release(self) -> None:
-        """Gives the streams back; lines that came too late for the last frame follow it."""
+            self.error = self.error or error
         self._capture.stop()
-        for event in self.take_events():
+        for event in self.take_events():  # what was printed too late for the last frame follows it
             if isinstance(event, Message):
                 getattr(sys, event.stream).write(event.text + "\n")
+        if self.error:
+            failure(f"{type(self.renderer).__name__} is given up", self.error)
+        self.closed.set()
 
     def _tick(self, stage: Stage, now: float) -> Tick:
         at, done = self.marks.get(stage.key, (stage.started, stage.initial))
@@ -116,15 +115,10 @@ class Target:
 
     def _guarded(self, call: Callable[[], _T]) -> _T | None:
         """What `call` returns; None once this target has failed."""
-        if self._failed:
+        if self.error:
             return None
         try:
             return call()
         except Exception as error:
-            self._fail(error)
+            self.error = error
             return None
-
-    def _fail(self, error: Exception) -> None:
-        self._failed = True
-        self._release()
-        failure(f"{type(self.renderer).__name__} is given up", error)

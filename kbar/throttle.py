@@ -200,7 +200,7 @@ def as_throttle(value: object, name: str = "throttle") -> Throttle:
     """
     if isinstance(value, Throttle):
         return value
-    if callable(value) and not isinstance(value, type):
+    if callable(value) and not isinstance(value, type) and value is not every:
         return _Custom(value)
     raise TypeError(f"{name} must be kbar.every(…), kbar.always, kbar.never or a callable Tick -> bool; got {value!r}")
 

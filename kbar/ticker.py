@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 from collections.abc import Callable
 
 from .report import failure
@@ -12,26 +14,26 @@ _BURST = 0.03
 
 
 class Ticker:
-    """The one background thread: calls `tick` as often as it asks, and when woken.
+    """Calls `tick` as often as it asks, and when woken, on a thread of its own.
 
-    It is started by the first `wake` and ends when `tick` returns None.
+    The thread is started by the first `wake` and ends when `tick` returns None. A signal handler
+    may wake it in the midst of a waking, so what passes between is a queue made for that.
     """
 
     def __init__(self, tick: Callable[[], float | None]) -> None:
         self._tick = tick
-        self._lock = threading.Lock()
-        self._woken, self._hurried = threading.Event(), threading.Event()
+        self._lock = threading.RLock()
+        self._wakings: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def wake(self, urgent: bool = False) -> None:
         """Calls `tick` now, or in a moment together with other wakings, if not urgent."""
-        if urgent:
-            self._hurried.set()
-        self._woken.set()
+        self._wakings.put(urgent)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="kbar", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="kbar", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         """Waits for something that `tick` does; not on the ticker's own thread."""
@@ -40,8 +42,6 @@ class Ticker:
 
     def _run(self) -> None:
         while True:
-            self._woken.clear()
-            self._hurried.clear()
             try:
                 period = self._tick()
             except Exception as error:
@@ -49,8 +49,19 @@ class Ticker:
                 period = 1.0
             if period is None:
                 with self._lock:
-                    if not self._woken.is_set():
+                    if self._wakings.empty():
                         self._thread = None
                         return
-            elif self._woken.wait(period):
-                self._hurried.wait(_BURST)
+            self._rest(period or 0.0)
+
+    def _rest(self, period: float) -> None:
+        """Returns after `period` seconds, or once woken and the burst that may follow is over."""
+        until = time.monotonic() + period
+        urgent = woken = False
+        while not urgent:
+            try:
+                urgent = self._wakings.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return
+            until = until if woken else min(until, time.monotonic() + _BURST)
+            woken = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 import kbar
-from kbar.display import Display, current
+from kbar.display import Display, current, install
 from kbar.options import Options
 from kbar.progress import Stage
 from kbar.snapshot import Snapshot
@@ -161,7 +162,7 @@ def test_a_log_asked_for_further_in_gets_the_stages_below_it() -> None:
     screen, log = RecordingRenderer(screen=True), Lines()
     run = begin(screen, label="outer")
     inner = begin(log, label="inner")
-    current().end(begin([], label="innermost"), "done")
+    current().end(begin(RecordingRenderer(), label="innermost"), "done")
     current().end(inner, "done")
     assert log.closed == 1
     current().end(run, "done")
@@ -232,7 +233,7 @@ def test_stages_of_another_thread_stand_beside(clock: FakeClock) -> None:
     renderer = RecordingRenderer(screen=True)
     here = begin(renderer, label="here")
     there: list[Stage] = []
-    thread = threading.Thread(target=lambda: there.append(begin([], label="there")))
+    thread = threading.Thread(target=lambda: there.append(begin(RecordingRenderer(), label="there")))
     thread.start()
     thread.join()
     clock.advance(0.1)
@@ -302,6 +303,61 @@ def test_positions_only_ever_grow_and_never_pass_the_total(positions: list[int],
     shown = [s.stages[0].done for s in renderer.snapshots]
     assert shown == sorted(shown)
     assert shown[-1] == min(total, max(positions))
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_renderer_of_one_thread_sees_that_threads_stages_only() -> None:
+    mine, theirs = RecordingRenderer(), RecordingRenderer()
+    here = begin(mine, label="here")
+    there: list[Stage] = []
+    thread = threading.Thread(target=lambda: there.append(begin(theirs, label="there")))
+    thread.start()
+    thread.join()
+    current().end(here, "stopped")
+    current().end(there[0], "done")
+    assert {view.label for s in mine.snapshots for view in s.stages} == {"here"}
+    assert {view.label for s in theirs.snapshots for view in s.stages} == {"there"}
+
+
+def test_a_signal_handler_may_run_a_whole_stage_in_the_midst_of_anything() -> None:
+    """On the real ticker: no lock is waited for by the one who holds it."""
+    previous = install(Display())
+    handled = 0
+
+    def handler(number: int, frame: object) -> None:
+        nonlocal handled
+        handled += 1
+        current().end(current().begin("inner", unit="step", total=1), "done")
+
+    old = signal.signal(signal.SIGALRM, handler)
+    try:
+        stage = begin(RecordingRenderer())
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        while handled < 100:
+            current().end(current().begin("step", unit="step", total=1), "done")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        current().end(stage, "done")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+        install(previous)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"renderer": []}, ValueError, "at least one"),
+        ({"renderer": ["rich", "tqdm"]}, ValueError, "one for the screen"),
+        ({"renderer": ["rich", kbar.LogRenderer()]}, ValueError, r"kbar\.LogRenderer\('train\.log'\)"),
+        ({"throttle": kbar.every}, TypeError, "throttle must be"),
+        ({"metrics": {"loss"}}, TypeError, "metrics must be a list"),
+        ({"metrics": []}, TypeError, "metrics must be a list"),
+        ({"capture": "yes"}, TypeError, "capture must be True or False; got 'yes'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Options(**arguments)
 
 
 class Tree(RuleBasedStateMachine):

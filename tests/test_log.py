@@ -46,6 +46,19 @@ def test_a_run_as_lines(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("clock")
+def test_where_a_run_was_cut_short_is_told() -> None:
+    stream = io.StringIO()
+    run = current().begin("fit", unit="epoch", total=2, options=Options(kbar.LogRenderer(stream)))
+    current().start_lap(run)
+    train = current().begin("train", unit="step", total=10, parent=run, part=True)
+    train.advance_to(3, {"loss": 0.5})
+    current().end(run, "error")
+    _, train_line, run_line = (line[26:] for line in stream.getvalue().splitlines())
+    assert train_line.startswith("fit epoch 1/2 train failed at 3/10 30% loss=0.5000")
+    assert run_line.startswith("fit failed at 0/2 0%")
+
+
+@pytest.mark.usefixtures("clock")
 def test_a_path_is_appended_to_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     path.write_text("what was there\n", encoding="utf-8")
@@ -71,7 +84,7 @@ def test_hostile_names_stay_one_line_of_printable_text() -> None:
     current().end(stage, "error")
     begins, ends = stream.getvalue().splitlines()
     assert begins.endswith("a b [31m c [bold] begins total=2")
-    assert "failed at 1/2 50% a_b_[31m_c_[bold]=a b [31m c [bold]" in ends
+    assert "failed at 1/2 50% a_b_[31m_c_[bold]=a_b_[31m_c_[bold]" in ends
     assert stream.getvalue().replace("\n", "").isprintable()
 
 

@@ -19,6 +19,9 @@ _BUILT_IN = {
     "log": ("kbar.renderers.log", "LogRenderer"),
     "none": ("kbar.renderers._base", "NullRenderer"),
 }
+SCREENS = ("auto", *_BUILT_IN)
+"""The names that draw where a person looks."""
+
 _GROUP = "kbar.renderers"
 _VARIABLE = "KBAR_RENDERER"
 
@@ -51,6 +54,7 @@ def check(name: str) -> None:
 
 def create(name: str) -> Renderer:
     """A new renderer of this name. ``auto`` follows `KBAR_RENDERER`, else suits `sys.stdout`."""
+    check(name)  # once more, as KBAR_RENDERER may have changed
     if name == "auto":
         name = os.environ.get(_VARIABLE) or "auto"
     if name == "auto":

@@ -78,7 +78,8 @@ class LogRenderer(Renderer):
 def _line(event: Event) -> str:
     """The event's line, "" for those that say nothing new: an epoch's line tells of its parts."""
     stage = event.lap or event.stage
-    if event.kind in ("begin", "end") and (stage.part or (event.kind == "begin" and stage.depth)):
+    told_elsewhere = stage.part and stage.outcome in (None, "done", "stopped")  # by the epoch's line
+    if (event.kind == "begin" and stage.depth) or (event.kind == "end" and told_elsewhere):
         return ""
     if event.kind == "progress":
         words = [stage.path, count(stage).strip(), percentage(stage)]
@@ -87,7 +88,7 @@ def _line(event: Event) -> str:
     else:
         done = "done" if stage.outcome == "done" else ""
         words = [stage.path, done, count(stage).strip(), percentage(stage)]
-    words += metric_texts(stage.metrics)
+    words += [text.replace(" ", "_") for text in metric_texts(stage.metrics)]
     words.append(f"rate={rate(stage.rate, stage.unit).replace(' ', '')}" if stage.rate else "")
     words.append(f"elapsed={duration(stage.elapsed)}" if event.kind != "begin" else "")
     words.append(f"eta={duration(stage.remaining)}" if stage.remaining is not None else "")

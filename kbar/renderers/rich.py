@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from ..environment import Frame
 from ..format import Row, lines_above, rows
@@ -23,6 +23,8 @@ class RichRenderer(Renderer):
         throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
     """
 
+    captures: ClassVar[bool] = True
+
     def __init__(self, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None) -> None:
         super().__init__(throttle=throttle)
         self._file = file
@@ -39,6 +41,7 @@ class RichRenderer(Renderer):
                 return False  # never hidden, so that no way to die leaves it hidden
 
         self._frame = Frame(self._file)
+        self._frame.fresh_line()
         notebook = self._frame.surface == "notebook"  # there rich writes by other means than a stream
         console = PlainConsole(
             file=None if notebook else self._frame,  # type: ignore[arg-type]  # rich uses of IO[str] what Frame has
@@ -77,6 +80,8 @@ class RichRenderer(Renderer):
         """The run is over."""
         if self._live is not None and self._frame is not None:
             self._live.stop()
+            if self._frame.surface == "plain":  # there rich ends what it leaves without a newline
+                self._live.console.line()
             self._frame.commit()
         self._live = self._frame = None
 

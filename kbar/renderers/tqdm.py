@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from ..environment import Frame
 from ..format import Row, lines_above, rows
@@ -24,6 +24,8 @@ class TqdmRenderer(Renderer):
     Raises:
         TypeError: if `tqdm_class` is no class with tqdm's `refresh`, `close` and `write`.
     """
+
+    captures: ClassVar[bool] = True
 
     def __init__(
         self, tqdm_class: type[Any] | None = None, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None
@@ -51,6 +53,7 @@ class TqdmRenderer(Renderer):
         self._class = type(base.__name__, (base,), {"monitor_interval": 0})
         self._class.set_lock(threading.RLock())
         self._frame = Frame(self._file)
+        self._frame.fresh_line()
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
