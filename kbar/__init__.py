@@ -1,4 +1,4 @@
-"""Even, honest progress bars for Keras training and for loops you write yourself."""
+"""Even, honest progress bars for Keras training."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ TYPE_CHECKING = False  # type checkers know the name; importing typing would cos
 if TYPE_CHECKING:
     from typing import Any
 
-    from .callback import ProgressBar
-    from .renderers import NullRenderer, Renderer
-    from .renderers.log import LogRenderer
-    from .renderers.rich import RichRenderer
-    from .renderers.tqdm import TqdmRenderer
-    from .report import KbarWarning
-    from .snapshot import Event, Message, Snapshot, StageView
-    from .throttle import Throttle, Tick, always, every, never
+    from .callback import ProgressBar as ProgressBar
+    from .renderers import NullRenderer as NullRenderer
+    from .renderers import Renderer as Renderer
+    from .renderers.log import LogRenderer as LogRenderer
+    from .renderers.rich import RichRenderer as RichRenderer
+    from .renderers.tqdm import TqdmRenderer as TqdmRenderer
+    from .report import KbarWarning as KbarWarning
+    from .snapshot import Event as Event
+    from .snapshot import Message as Message
+    from .snapshot import Snapshot as Snapshot
+    from .snapshot import StageView as StageView
+    from .throttle import Throttle as Throttle
+    from .throttle import Tick as Tick
+    from .throttle import always as always
+    from .throttle import every as every
+    from .throttle import never as never
 
     __version__: str
 
@@ -37,24 +45,7 @@ _HOMES = {
     "never": "throttle",
 }
 
-__all__ = [
-    "Event",
-    "KbarWarning",
-    "LogRenderer",
-    "Message",
-    "NullRenderer",
-    "ProgressBar",
-    "Renderer",
-    "RichRenderer",
-    "Snapshot",
-    "StageView",
-    "Throttle",
-    "Tick",
-    "TqdmRenderer",
-    "always",
-    "every",
-    "never",
-]
+__all__ = [*_HOMES]  # type checkers have the imports above
 
 
 def __getattr__(name: str) -> Any:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import threading
-import traceback
-import weakref
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Literal, TypeVar
 
+from .call import Call
 from .display import current
 from .options import Options, RendererSpec
 from .progress import Leave, Stage, outcome_of
@@ -26,8 +24,6 @@ except ImportError as error:
         "kbar.ProgressBar is a Keras callback and Keras is missing: pip install 'keras-kbar[tensorflow]', "
         "or keras with the backend of your choice"
     ) from error
-
-_METHODS = ("fit", "evaluate", "predict")
 
 _F = TypeVar("_F", bound=Callable[..., None])
 
@@ -45,63 +41,6 @@ def _harmless(hook: _F) -> _F:
     return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
 
 
-class _Call:
-    """Who calls the hooks: a `CallbackList`, and the Keras method that made it, if one did.
-
-    Keras calls no hook when `fit` ends by an exception. That its frame has left the stack of
-    its thread is the sign that always shows; and since the next frame may get the same address,
-    the list must be alive as well. No reference is kept to either: it would keep the training
-    data alive.
-    """
-
-    def __init__(self, hooks: object, frame: FrameType) -> None:
-        self.hooks = weakref.ref(hooks)
-        self._thread = threading.get_ident()
-        method, caller = frame, frame
-        while caller.f_back and _is_keras(caller):
-            caller = caller.f_back
-            method = caller if _is_keras(caller) and caller.f_code.co_name in _METHODS else method
-        self._method = None if method is frame else (id(method), method.f_code)
-        self._caller = id(caller)
-
-    @classmethod
-    def find(cls) -> _Call | None:
-        """The one that the caller is called by; None for hooks that are called without a list."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame and frame.f_globals.get("__name__") != keras.callbacks.CallbackList.__module__:
-            frame = frame.f_back
-        return cls(frame.f_locals["self"], frame) if frame else None
-
-    def same_as(self, other: object) -> bool:
-        """Whether `other` is this call too."""
-        return isinstance(other, _Call) and other.hooks() is self.hooks()
-
-    def ended(self) -> Outcome | None:
-        """How the call ended, None while it runs."""
-        if self.hooks() is not None and self._is_running():
-            return None
-        handled: object = sys._current_exceptions().get(self._thread)
-        if isinstance(handled, tuple):  # so until Python 3.11
-            handled = handled[1]
-        for error in (handled, getattr(sys, "last_value", None)):
-            # Keras strips its own frames from tracebacks; whoever called it is still there.
-            if isinstance(error, BaseException) and any(
-                id(frame) == self._caller for frame, _ in traceback.walk_tb(error.__traceback__)
-            ):
-                return outcome_of(error)
-        return "interrupted"
-
-    def _is_running(self) -> bool:
-        frame = sys._current_frames().get(self._thread) if self._method else None
-        while frame and (id(frame), frame.f_code) != self._method:
-            frame = frame.f_back
-        return frame is not None or self._method is None
-
-
-def _is_keras(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith("keras.")
-
-
 class _Run:
     """One call of fit, evaluate or predict: its stages, and where in its protocol it is.
 
@@ -113,7 +52,7 @@ class _Run:
         epoch: the running epoch, from 0.
     """
 
-    def __init__(self, kind: str, stage: Stage, call: _Call | None, model: object, steps: int | None) -> None:
+    def __init__(self, kind: str, stage: Stage, call: Call | None, model: object, steps: int | None) -> None:
         self.kind, self.stage, self.call, self.model, self.steps = kind, stage, call, model, steps
         self.train: Stage | None = None
         self.tests: Stage | None = None if kind == "fit" else stage
@@ -321,7 +260,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     # Runs
 
     def _begin(self, kind: str, unit: str, total: int | None) -> None:
-        call = _Call.find()
+        call = Call.find()
         if call:
             running = next((s for s in current().running() if call.same_as(s.owner)), None)
         else:
@@ -347,7 +286,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     def _run(self, *kinds: str) -> _Run | None:
         """The run of one of these kinds that a hook is for; what is open within it, an exception has left."""
-        call = _Call.find()
+        call = Call.find()
         mine = (r for r in reversed(self._runs) if r.kind in kinds and (not call or call.same_as(r.call)))
         run = next(mine, None)
         while run and self._top and self._top is not run:
