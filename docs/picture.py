@@ -33,7 +33,8 @@ def text_of(screen: pyte.Screen, command: str) -> Text:
     text = Text(f"$ {command}\n")
     for number in range(LINES):
         cells = [screen.buffer[number][column] for column in range(COLUMNS)]
-        for style, run in itertools.groupby(cells, key=style_of):
+        # Words and blanks apart: not all viewers keep the blanks at the beginning of a text.
+        for (style, _), run in itertools.groupby(cells, key=lambda cell: (style_of(cell), cell.data == " ")):
             text.append("".join(cell.data for cell in run), style=style)
         text.append("\n")
     text.rstrip()
