@@ -16,6 +16,7 @@ RENDERERS = ("rich", "tqdm")
 FIT = """
 import os, signal, sys, time
 import keras, numpy as np, kbar
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin by ignoring it
 class Trouble(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         time.sleep(0.01)
