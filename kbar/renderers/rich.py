@@ -29,7 +29,7 @@ class RichRenderer(Renderer):
         super().__init__(throttle=throttle)
         self._file = file
         self._frame: Frame | None = None
-        self._live: Live | None = None
+        self._shown: Live | None = None
 
     def open(self) -> None:
         """A run begins."""
@@ -50,7 +50,7 @@ class RichRenderer(Renderer):
             emoji=False,
             highlight=False,
         )
-        self._live = Live(
+        self._shown = Live(
             console=console,
             auto_refresh=False,
             redirect_stdout=False,
@@ -60,7 +60,7 @@ class RichRenderer(Renderer):
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
-        live, frame = self._live, self._frame
+        live, frame = self._shown, self._frame
         assert live is not None
         assert frame is not None
         columns, lines = frame.size
@@ -78,15 +78,15 @@ class RichRenderer(Renderer):
 
     def close(self) -> None:
         """The run is over."""
-        if self._live is not None and self._frame is not None:
-            self._live.stop()
+        if self._shown is not None and self._frame is not None:
+            self._shown.stop()
             if self._frame.surface == "plain":  # there rich ends what it leaves without a newline
-                self._live.console.line()
+                self._shown.console.line()
             self._frame.commit()
-        self._live = self._frame = None
+        self._shown = self._frame = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_live": None, "_frame": None}
+        return {**self.__dict__, "_shown": None, "_frame": None}
 
 
 class _Lines:
