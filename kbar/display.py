@@ -103,7 +103,7 @@ class Display:
         """All stages that are not over, outermost first; what has lost its owner is ended first."""
         with self._lock:
             self._sweep()
-            return [s for r in self._roots for s in r.walk() if not s.outcome]
+            return [s for s in self._tree() if not s.outcome]
 
     def add_targets(self, stage: Stage, options: Options) -> None:
         """Further targets for `stage`, which has begun already."""
@@ -185,6 +185,10 @@ class Display:
 
     # With the lock held.
 
+    def _tree(self) -> list[Stage]:
+        """All stages, outermost first."""
+        return [s for r in self._roots for s in r.walk()]
+
     def _end_tree(self, stage: Stage, outcome: Outcome) -> None:
         for inner in reversed(list(stage.walk())):
             if not inner.outcome:
@@ -239,13 +243,13 @@ class Display:
         return Snapshot(self._stages(target, now) if target.final is None else target.final, events)
 
     def _stages(self, target: Target, now: float) -> tuple[StageView, ...]:
-        inside = [s for r in self._roots for s in r.walk() if s.within(target.scope)]
+        inside = [s for s in self._tree() if s.within(target.scope)]
         shown = [s for s in inside if not (s.root.outcome and s.leave == "none")]
         # The laps' metrics stand in their own lines, or in the last state where those are not kept.
         return tuple(s.view(now, with_metrics=not s.has_laps or s.leave != "epochs") for s in shown)
 
     def _leaves(self, target: Target) -> list[Stage]:
-        return [s for r in self._roots for s in r.walk() if s.is_leaf and target.covers(s)]
+        return [s for s in self._tree() if s.is_leaf and target.covers(s)]
 
     def _reached(self, stage: Stage) -> None:
         """Posts the lines that this very step makes due; runs on the thread of the step."""
@@ -294,7 +298,7 @@ class Display:
 
     def _sweep(self) -> None:
         """Ends what has lost its owner."""
-        for stage in [s for r in self._roots for s in r.walk()]:
+        for stage in self._tree():
             outcome = stage.owner.ended() if stage.owner and not stage.outcome else None
             if outcome:
                 self._end_tree(stage, outcome)

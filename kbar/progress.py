@@ -55,7 +55,6 @@ class Stage:
         unit: what is counted, singular.
         total: how many there are, None if unknown.
         title: what the bar is labelled with, if not `label`.
-        initial: how many were done before.
         part: whether the stage belongs to its parent's current lap.
         selection, leave: which metrics show, what stays on screen; the parent's by default.
         owner: whose end is the stage's end.
@@ -71,7 +70,6 @@ class Stage:
         unit: str = "it",
         total: int | None = None,
         title: str | None = None,
-        initial: int = 0,
         part: bool = False,
         selection: Selection | None = None,
         leave: Leave | None = None,
@@ -101,7 +99,7 @@ class Stage:
         self._learned: dict[str, int] = {}  # totals of earlier laps' parts, by label
         self._clock = clock
         self._on_watch = on_watch
-        self._set_position(initial)
+        self._set_position(0)
         self._ended: float | None = None
         self._lap_started: float | None = None
         self._lap_seconds: list[float] = []

@@ -39,24 +39,23 @@ def check(name: str) -> None:
         ValueError: if there is no such renderer, here or in `KBAR_RENDERER`.
         ImportError: if the library it draws with is missing.
     """
-    if name == "auto":
-        name = os.environ.get(_VARIABLE) or "auto"
-        if name == "auto":
-            return
-        given = f"{_VARIABLE}={name}"
-    else:
-        given = repr(name)
-    if name not in _BUILT_IN and name not in names():
+    given = repr(name) if name != "auto" else f"{_VARIABLE}={_asked_for(name)}"
+    name = _asked_for(name)
+    if name not in SCREENS and name not in names():
         raise ValueError(f"renderer must be one of {', '.join(map(repr, names()))} or a Renderer; got {given}")
     if name in ("rich", "tqdm") and importlib.util.find_spec(name) is None:
         raise ImportError(f"the {name!r} renderer draws with {name}, which is missing: pip install {name}")
 
 
+def _asked_for(name: str) -> str:
+    """`name`, or what the environment has in place of ``auto``."""
+    return os.environ.get(_VARIABLE) or name if name == "auto" else name
+
+
 def create(name: str) -> Renderer:
     """A new renderer of this name. ``auto`` follows `KBAR_RENDERER`, else suits `sys.stdout`."""
     check(name)  # once more, as KBAR_RENDERER may have changed
-    if name == "auto":
-        name = os.environ.get(_VARIABLE) or "auto"
+    name = _asked_for(name)
     if name == "auto":
         name = {"terminal": "rich", "notebook": "tqdm", "plain": "log"}[surface(sys.stdout)]
     if name in _BUILT_IN:
