@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .callback import ProgressBar as ProgressBar
+    from .loops import loop as loop
+    from .loops import stage as stage
+    from .loops import track as track
     from .renderers import NullRenderer as NullRenderer
     from .renderers import Renderer as Renderer
     from .renderers.log import LogRenderer as LogRenderer
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 # Loaded on first use: importing kbar imports nothing but this file.
 _HOMES = {
     "ProgressBar": "callback",
+    "loop": "loops",
+    "stage": "loops",
+    "track": "loops",
     "NullRenderer": "renderers",
     "Renderer": "renderers",
     "LogRenderer": "renderers.log",

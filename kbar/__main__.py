@@ -7,32 +7,21 @@ import sys
 import time
 from collections.abc import Sequence
 
-from .display import current
-from .options import Options
+from .loops import loop
 from .renderers import names
 
 
 def demo(renderer: str, epochs: int, seconds: float) -> None:
     """Shows a simulated run of so many epochs, each of about so many seconds."""
-    display = current()
-    run = display.begin("fit", unit="epoch", total=epochs, options=Options(renderer))
-    try:
-        step = 0
-        for epoch in range(epochs):
-            display.start_lap(run)
-            for label, steps, share in (("train", 120, 0.8), ("validation", 30, 0.2)):
-                title = f"epoch {epoch + 1}" if label == "train" else label
-                stage = display.begin(label, title=title, unit="step", total=steps, parent=run, part=True)
-                for done in range(1, steps + 1):
-                    time.sleep(seconds * share / steps)
-                    step += label == "train"
-                    loss = 2.0 / (1 + step / 40)
-                    stage.advance_to(done, {"loss": loss, "accuracy": 1 - loss / 2.5})
-                display.end(stage, "done")
-            display.finish_lap(run, {"loss": loss, "val_loss": 1.1 * loss, "accuracy": 1 - loss / 2.5})
-        display.end(run, "done")
-    except KeyboardInterrupt:
-        display.end(run, "interrupted")
+    with loop(epochs, label="fit", renderer=renderer) as run:
+        for epoch in run.epochs():
+            for step in epoch.steps(range(120)):
+                time.sleep(seconds * 0.8 / 120)
+                loss = 2.0 / (1 + (120 * epoch.index + step) / 40)
+                epoch.log(loss=loss, accuracy=1 - loss / 2.5)
+            for _ in epoch.steps(range(30), "validation"):
+                time.sleep(seconds * 0.2 / 30)
+                epoch.mean(val_loss=1.1 * loss)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         demo(args.renderer, args.epochs, args.seconds)
     except (ValueError, ImportError) as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        return 130  # as a shell says of what Ctrl-C has ended
     return 0
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
-import traceback
 import weakref
 from types import FrameType
 
-from .progress import outcome_of
+from .endings import Place
 from .snapshot import Outcome
 
 _METHODS = ("fit", "evaluate", "predict")
@@ -25,13 +23,12 @@ class Call:
 
     def __init__(self, hooks: object, frame: FrameType) -> None:
         self.hooks = weakref.ref(hooks)
-        self._thread = threading.get_ident()
         method, caller = frame, frame
         while caller.f_back and _is_keras(caller):
             caller = caller.f_back
             method = caller if _is_keras(caller) and caller.f_code.co_name in _METHODS else method
-        self._method = None if method is frame else (id(method), method.f_code)
-        self._caller = id(caller)
+        self._method = None if method is frame else Place(method)
+        self._caller = Place(caller)
 
     @classmethod
     def find(cls) -> Call | None:
@@ -47,24 +44,10 @@ class Call:
 
     def ended(self) -> Outcome | None:
         """How the call ended, None while it runs."""
-        if self.hooks() is not None and self._is_running():
+        if self.hooks() is not None and (self._method is None or self._method.on_stack()):
             return None
-        handled: object = sys._current_exceptions().get(self._thread)
-        if isinstance(handled, tuple):  # so until Python 3.11
-            handled = handled[1]
-        for error in (handled, getattr(sys, "last_value", None)):
-            # Keras strips its own frames from tracebacks; whoever called it is still there.
-            if isinstance(error, BaseException) and any(
-                id(frame) == self._caller for frame, _ in traceback.walk_tb(error.__traceback__)
-            ):
-                return outcome_of(error)
-        return "interrupted"
-
-    def _is_running(self) -> bool:
-        frame = sys._current_frames().get(self._thread) if self._method else None
-        while frame and (id(frame), frame.f_code) != self._method:
-            frame = frame.f_back
-        return frame is not None or self._method is None
+        # Keras strips its own frames from tracebacks; whoever called it is still there.
+        return self._caller.raised() or "interrupted"
 
 
 def _is_keras(frame: FrameType) -> bool:

@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeVar
 
 from .call import Call
 from .display import current
+from .endings import outcome_of
 from .options import Options, RendererSpec
-from .progress import Leave, Stage, outcome_of
+from .progress import Leave, Stage
 from .report import failure
 from .snapshot import Outcome
 from .throttle import ThrottleSpec
@@ -107,9 +108,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         throttle: when to draw between a stage's beginning and end, for every renderer that has
             no throttle of its own: `every`, `always`, `never`, or a callable ``Tick -> bool``.
         metrics: names or patterns (``["loss", "val_*"]``) of the metrics to show, in that order;
-            all of them if None.
+            if None, as the stage around it does, or all of them.
         leave: what stays on screen: ``"epochs"`` (a line for each epoch, and the last state),
-            ``"run"`` (the last state) or ``"none"``.
+            ``"run"`` (the last state) or ``"none"``; if None, as the stage around it does, or
+            ``"epochs"``.
         capture: whether lines that others print to `sys.stdout` and `sys.stderr` while bars are
             on a terminal go above them; otherwise they go where they may.
 
@@ -124,7 +126,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         *,
         throttle: ThrottleSpec | None = None,
         metrics: Iterable[str] | None = None,
-        leave: Leave = "epochs",
+        leave: Leave | None = None,
         capture: bool = True,
     ) -> None:
         super().__init__()

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
+from types import FrameType
 
+from .endings import Left, broke, outcome_of
 from .options import Options
-from .progress import NEVER, Owner, Stage, outcome_of
+from .progress import NEVER, Owner, Source, Stage
 from .report import failure, forget, warn
 from .snapshot import Event, EventKind, Outcome, Snapshot, StageView
 from .target import Target
@@ -41,7 +43,7 @@ class Display:
         wall: Callable[[], float] = time.time,
         ticker: Callable[[Callable[[], float | None]], Ticker] | None = None,
     ) -> None:
-        self._clock, self._wall = clock, wall
+        self.clock, self._wall = clock, wall
         # Re-entrant: a signal handler may run a whole evaluate() while its thread holds it.
         self._lock = threading.RLock()
         self._roots: list[Stage] = []
@@ -57,46 +59,59 @@ class Display:
         *,
         unit: str,
         total: int | None,
+        firm: bool = True,
         title: str | None = None,
         parent: Stage | None = None,
         part: bool = False,
         options: Options | None = None,
         owner: Owner | None = None,
+        source: Source | None = None,
     ) -> Stage:
         """A new stage, within `parent` or else within the innermost one open in this context."""
         self._watch_exit()
-        parent = parent or _innermost.get()
         with self._lock:
             self._sweep()
             if not self._roots:
                 forget()
         self._draw_endings()  # the screen, and perhaps the very renderer, are wanted again
         with self._lock:
+            around = self.innermost()
+            parent = parent or around
             while parent and parent.outcome:
                 parent = parent.parent
             stage = Stage(
                 label,
-                clock=self._clock,
+                clock=self.clock,
                 on_watch=self._reached,
                 parent=parent,
                 unit=unit,
                 total=total,
+                firm=firm,
                 title=title,
                 part=part,
                 selection=options.selection if options else None,
                 leave=options.leave if options else None,
                 owner=owner,
+                source=source,
+                around=around,
             )
-            siblings = parent.children if parent else self._roots
-            if not parent:
-                self._roots[:] = [r for r in self._roots if not r.outcome]
-            siblings.append(stage)
+            if parent:
+                parent.add(stage)
+            else:
+                self._roots = [r for r in self._roots if not r.outcome] + [stage]
             if options:
                 self._open_targets(options, stage)
             self._post("begin", stage)
             self._rearm(stage)
         _innermost.set(stage)
         self._ticker.wake()
+        return stage
+
+    def innermost(self) -> Stage | None:
+        """The innermost stage that is open in this context, which is a thread's or a task's."""
+        stage = _innermost.get()
+        while stage and stage.outcome:
+            stage = stage.around
         return stage
 
     def running(self) -> list[Stage]:
@@ -123,7 +138,7 @@ class Display:
             stage.watch = NEVER  # the lap's own line says it all
             stage.finish_lap(metrics)
             for target in self._targets:
-                target.marks[stage.key] = (self._clock(), stage.done)
+                target.marks[stage.key] = (self.clock(), stage.done)
         self._ticker.wake()
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
@@ -136,12 +151,16 @@ class Display:
             if stage.outcome:
                 return
             self._end_tree(stage, outcome)
-        innermost = _innermost.get()
-        while innermost and innermost.outcome:
-            innermost = innermost.parent
-        _innermost.set(innermost)
+        _innermost.set(self.innermost())
         self._ticker.wake()
         self._draw_endings()
+
+    def leave(self, stage: Stage, frame: FrameType) -> None:
+        """The loop in `frame` has let go of what `stage` shows, by `break` or by an exception."""
+        if broke(frame):
+            self.end(stage, "stopped")
+        else:
+            stage.owner = Left(frame)
 
     def close(self, outcome: Outcome = "interrupted") -> None:
         """Ends all that is open, each with its owner's outcome or else this one."""
@@ -167,7 +186,9 @@ class Display:
         """Draws what is due; returns the seconds until it wants to be called again, None for never."""
         with self._lock:
             self._sweep()
-            now = self._clock()
+            now = self.clock()
+            for stage in self._tree():
+                stage.look(now)
             frames = [(t, s, t.closing) for t in self._targets if (s := self._frame(t, now))]
         # Without the lock, for writing may take its time; and a target that is over gives back the
         # screen before the next one draws there.
@@ -192,7 +213,8 @@ class Display:
     def _end_tree(self, stage: Stage, outcome: Outcome) -> None:
         for inner in reversed(list(stage.walk())):
             if not inner.outcome:
-                self._end_one(inner, outcome)
+                own = inner.owner.ended() if inner.owner and inner is not stage else None
+                self._end_one(inner, own or outcome)
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._release_lap(stage)
@@ -204,7 +226,7 @@ class Display:
         alone = all(r.outcome for r in self._roots)
         for target in self._targets:
             if not target.closing and (alone or target.scope is stage):
-                target.final = self._stages(target, self._clock())
+                target.final = self._stages(target, self.clock())
         if alone:
             self._roots.clear()
 
@@ -223,7 +245,7 @@ class Display:
         self._post("lap", stage, replace(lap, metrics=chosen))
 
     def _post(self, kind: EventKind, stage: Stage, lap: StageView | None = None) -> None:
-        event = Event(kind, self._wall(), stage.view(self._clock()), lap)
+        event = Event(kind, self._wall(), stage.view(self.clock()), lap)
         for target in self._targets:
             if target.covers(stage) and not (target.renderer.live and lap and stage.leave != "epochs"):
                 target.events.append(event)
@@ -258,8 +280,8 @@ class Display:
                 raise RuntimeError(f"the stage {stage.label!r} is over and cannot advance")
             stage.sample()
             for target in self._targets:
-                if not target.renderer.live and target.covers(stage) and target.asks(stage, self._clock()):
-                    target.add_line(stage, self._clock(), self._wall())
+                if not target.renderer.live and target.covers(stage) and target.asks(stage, self.clock()):
+                    target.add_line(stage, self.clock(), self._wall())
             self._rearm(stage)
         self._ticker.wake()
 
@@ -268,7 +290,7 @@ class Display:
 
         What the count has made due and the clock still refuses is left to the ticker.
         """
-        now, done = self._clock(), stage.done
+        now, done = self.clock(), stage.done
         if done == stage.initial:
             stage.watch = done + 1  # the first execution is timed by itself
             return
@@ -276,13 +298,13 @@ class Display:
         stage.watch = min([NEVER, *(n for n in nexts if n > done)])
 
     def _open_targets(self, options: Options, stage: Stage) -> None:
+        screen = next((t.renderer for t in self._targets if t.renderer.screen and not t.closing), None)
         try:
-            wanted = options.targets()
+            wanted = options.targets(screen is not None)
         except Exception as error:
             failure("kbar draws nothing", error)
             return
         for renderer, throttle in wanted:
-            screen = next((t.renderer for t in self._targets if t.renderer.screen and not t.closing), None)
             if any(t.renderer is renderer and not t.closing for t in self._targets):
                 continue
             if renderer.screen and screen:

@@ -1,15 +1,15 @@
-"""Owns text: numbers, durations, rates, the choice of metrics, and lines that fit a width."""
+"""Owns text: numbers, durations, rates, and lines that fit a width."""
 
 from __future__ import annotations
 
-import fnmatch
+import itertools
 import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from .metrics import plain
 from .snapshot import Message, Metrics, Snapshot, StageView
 
 # Control characters, line and paragraph separators, bidirectional controls, and surrogates: what
@@ -26,8 +26,8 @@ def clean(text: object, limit: int = 80) -> str:
     except Exception:  # a broken __str__ is the user's, and no reason to lose the line
         raw = f"<{type(text).__name__}>"
     # Cut before matching, so that a text of megabytes costs no more than a short one.
-    plain = _HARMFUL.sub(" ", raw[: 2 * limit]).strip()
-    return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+    line = _HARMFUL.sub(" ", raw[: 2 * limit]).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def cells(text: str) -> int:
@@ -58,21 +58,12 @@ def number(value: object) -> str:
     notation beyond. What has one element is that element (arrays, tensors of any framework);
     what has more is shown by its shape; anything else by its own text, cut short.
     """
-    if isinstance(value, str):
-        return clean(value, 24)
-    if isinstance(value, (bool, type(None))):
-        return str(value)
-    try:
-        shape = tuple(getattr(value, "shape", ()))
-        if math.prod(shape) != 1:
-            return "[" + "×".join(str(n) for n in shape) + "]"
-        plain: Any = value.numpy() if hasattr(value, "numpy") else value  # TensorFlow's have no item()
-        plain = plain.item() if hasattr(plain, "item") else plain
-        if isinstance(plain, bool):
-            return str(plain)
-        return _whole(plain) if isinstance(plain, int) else _real(float(plain))
-    except Exception:  # whatever it is, it must not cost the line
-        return clean(value, 24)
+    found = plain(value)
+    if isinstance(found, str):
+        return clean(found, 24)
+    if found is None or isinstance(found, bool):
+        return str(found)
+    return _whole(found) if isinstance(found, int) else _real(found)
 
 
 def _whole(value: int) -> str:
@@ -145,31 +136,15 @@ def count(view: StageView) -> str:
 
 def metric_texts(metrics: Metrics) -> list[str]:
     """Each metric as ``name=value``."""
-    return [f"{clean(name, 40).replace(' ', '_')}={number(value)}" for name, value in metrics]
+    return [f"{clean(name, 40).replace(' ', '_')}={number(plain(value, str(name)))}" for name, value in metrics]
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which metrics are shown, and in which order: by the first pattern each name matches.
-
-    Args:
-        patterns: shell patterns (``val_*``); what matches none is not shown.
-    """
-
-    patterns: tuple[str, ...] = ("loss", "val_loss", "*")
-
-    def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
-        """The chosen ones of `metrics`."""
-        ranked = [(self._rank(name), name, value) for name, value in dict(metrics or ()).items()]
-        chosen = sorted((r for r in ranked if r[0] < len(self.patterns)), key=lambda r: r[0])
-        return tuple((name, value) for _, name, value in chosen)
-
-    def _rank(self, name: object) -> int:
-        text = str(name)
-        for rank, pattern in enumerate(self.patterns):
-            if fnmatch.fnmatchcase(text, pattern):
-                return rank
-        return len(self.patterns)
+def data_fact(view: StageView) -> tuple[str, str]:
+    """What there is to say of waiting for data: since when it is waited for now, else the share of it from a tenth."""
+    if view.waiting >= 1.0:
+        return "waiting for data", took(math.floor(view.waiting))
+    share = math.floor(view.data_share * 100 + 1e-9)
+    return ("data", f"{share}%") if share > 10 else ("", "")
 
 
 @dataclass(frozen=True)
@@ -184,8 +159,11 @@ class Row:
 
 # From all that a line can say down to what it says at least; see `rows`.
 _LAYOUTS: tuple[tuple[str, ...], ...] = (
-    ("percentage", "count", "rate", "clock"),
-    ("percentage", "count", "clock"),
+    ("percentage", "count", "rate", "clock", "metrics", "data"),
+    ("percentage", "count", "clock", "metrics", "data"),
+    ("percentage", "count", "eta", "metrics", "data"),  # as many of the metrics as there is space for
+    ("percentage", "count", "data"),
+    ("count", "data"),
     ("percentage", "count", "eta"),
     ("percentage", "count"),
     ("count",),
@@ -196,9 +174,10 @@ _NARROWEST_BAR = 5
 def rows(views: Sequence[StageView], width: int) -> list[Row]:
     """The lines of all bars, each in at most `width` columns (of at least 10).
 
-    Behind the bar stand percentage, count, rate, elapsed, remaining and metrics. Where a line is
-    short of space its rate goes first, then the elapsed time, then metrics from the right, at
-    last the remaining time and the percentage. Bars, percentages and counts are aligned.
+    Behind the bar stand percentage, count, rate, elapsed, remaining, metrics and what is waited
+    for. Where a line is short of space its rate goes first, then the elapsed time, then metrics
+    from the right, at last the remaining time, the percentage and the waiting. Bars, percentages
+    and counts are aligned.
     """
     if not views:
         return []
@@ -221,7 +200,8 @@ def rows(views: Sequence[StageView], width: int) -> list[Row]:
 
 def _tail(texts: Mapping[str, str], metrics: list[str], gap: str, space: int) -> str:
     def line(layout: Sequence[str]) -> str:
-        return gap.join([*filter(None, (texts[name] for name in layout)), *metrics]).rstrip()
+        parts = (metrics if name == "metrics" else [texts[name]] for name in layout)
+        return gap.join(filter(None, itertools.chain.from_iterable(parts))).rstrip()
 
     for layout in _LAYOUTS[:2]:
         if cells(line(layout)) <= space:
@@ -252,6 +232,7 @@ def _columns(views: Sequence[StageView]) -> dict[str, list[str]]:
         "rate": [f"{r:>{rate_width}}" for r in rates],
         "clock": [f"{c:<{clock_width}}" for c in clocks],
         "eta": [f"{e:<{max(map(len, etas))}}" for e in etas],
+        "data": [" ".join(data_fact(v)).strip() for v in views],
     }
 
 
@@ -271,6 +252,7 @@ def lap_line(lap: StageView, width: int) -> str:
     facts = [f"{took(lap.elapsed):>5}", f"{rate(lap.rate, lap.unit):>{cells(lap.unit) + 8}}"]
     early = [] if lap.outcome == "done" else [count(lap)]
     metrics = metric_texts(lap.metrics)
-    while cells(line := "  ".join([lap.title, *facts, *early, *metrics])) > width and (facts or metrics):
+    data = [" ".join(data_fact(lap))] if data_fact(lap)[0] else []
+    while cells(line := "  ".join([lap.title, *facts, *early, *metrics, *data])) > width and (facts or metrics):
         (facts or metrics).pop()
     return shorten(line, width)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Union, get_args
+from dataclasses import dataclass, fields
+from typing import TypedDict, Union, get_args
 
 from . import renderers
-from .format import Selection
+from .metrics import Selection
 from .progress import Leave
 from .renderers import Renderer
 from .throttle import Throttle, ThrottleSpec, as_throttle
@@ -28,7 +28,7 @@ class Options:
     renderer: RendererSpec = "auto"
     throttle: ThrottleSpec | None = None
     metrics: Iterable[str] | None = None
-    leave: Leave = "epochs"
+    leave: Leave | None = None
     capture: bool = True
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class Options:
             if not patterns or not all(isinstance(p, str) for p in patterns):
                 raise TypeError(f"metrics must be a list of names or patterns such as 'val_*'; got {self.metrics!r}")
             object.__setattr__(self, "metrics", patterns)  # an iterator would be empty the second time
-        if self.leave not in get_args(Leave):
+        if self.leave is not None and self.leave not in get_args(Leave):
             raise ValueError(f"leave must be one of {', '.join(map(repr, get_args(Leave)))}; got {self.leave!r}")
         if not isinstance(self.capture, bool):
             raise TypeError(f"capture must be True or False; got {self.capture!r}")
@@ -65,12 +65,39 @@ class Options:
         return list(self.renderer) if isinstance(self.renderer, (list, tuple)) else [self.renderer]
 
     @property
-    def selection(self) -> Selection:
-        """Which metrics are shown."""
-        return Selection() if self.metrics is None else Selection(tuple(self.metrics))
+    def selection(self) -> Selection | None:
+        """Which metrics are shown; None for those that the stage around shows."""
+        return None if self.metrics is None else Selection(tuple(self.metrics))
 
-    def targets(self) -> list[tuple[Renderer, Throttle]]:
-        """The renderers, each with its throttle: its own, else the one asked for, else its default."""
-        made = [renderers.create(r) if isinstance(r, str) else r for r in self._renderers()]
+    def targets(self, screen_taken: bool) -> list[tuple[Renderer, Throttle]]:
+        """The renderers, each with its throttle: its own, else the one asked for, else its default.
+
+        ``auto`` is content with the screen as it is, if it is taken.
+        """
+        wanted = [r for r in self._renderers() if not (screen_taken and r == "auto")]
+        made = [renderers.create(r) if isinstance(r, str) else r for r in wanted]
         given = None if self.throttle is None else as_throttle(self.throttle)
         return [(r, r.throttle or given or r.default_throttle) for r in made if isinstance(r, Renderer)]
+
+
+class DisplayOptions(TypedDict, total=False):
+    """The same options as the keywords of those who hand them on."""
+
+    renderer: RendererSpec
+    throttle: ThrottleSpec | None
+    metrics: Iterable[str] | None
+    leave: Leave | None
+    capture: bool
+
+
+def options_of(given: DisplayOptions) -> Options:
+    """These keywords, checked.
+
+    Raises:
+        TypeError, ValueError, ImportError: as `Options` does, and for a keyword that there is not.
+    """
+    allowed = [field.name for field in fields(Options)]
+    for name in given:
+        if name not in allowed:
+            raise TypeError(f"there is no option {name!r}; display options are {', '.join(allowed)}")
+    return Options(**given)

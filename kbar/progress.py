@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal, Protocol
 
-from .format import Selection, clean
+from .format import clean
+from .metrics import Selection
 from .snapshot import Outcome, StageView
 from .timing import RateMeter, run_remaining
 
@@ -25,18 +26,27 @@ NEVER = sys.maxsize  # a position that is not reached; infinity would make each 
 _THREADS = 32  # as many as Python's thread pools have at most
 
 
-def outcome_of(error: BaseException) -> Outcome:
-    """How a stage ended that `error` has left."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return "stopped" if isinstance(error, (SystemExit, GeneratorExit)) else "error"
-
-
 class Owner(Protocol):
     """Somebody whose life a stage's life depends on."""
 
     def ended(self) -> Outcome | None:
         """How the owner ended, or None while it lives."""
+
+
+class Source(Protocol):
+    """What passes items to a loop and knows how far it is; times are seconds."""
+
+    def position(self) -> int:
+        """How many units are done."""
+
+    def look(self, now: float) -> None:
+        """A frame may be drawn soon: the stage is to hear of the next step when it lands."""
+
+    def waiting(self, now: float) -> float:
+        """How long the loop has been waiting for its next item; 0 if it is not."""
+
+    def waited(self, now: float) -> float:
+        """How long it has waited in all."""
 
 
 class Stage:
@@ -54,10 +64,18 @@ class Stage:
         parent: the stage this one lies within.
         unit: what is counted, singular.
         total: how many there are, None if unknown.
+        firm: whether a position beyond the total overshoots, as Keras's last execution does; if
+            not, a total that is passed is believed no more.
         title: what the bar is labelled with, if not `label`.
         part: whether the stage belongs to its parent's current lap.
         selection, leave: which metrics show, what stays on screen; the parent's by default.
         owner: whose end is the stage's end.
+        source: knows the position between two steps that land, and of waiting for data.
+
+    Attributes:
+        logged: metrics that hold for whatever is done, by name; they may be changed at any time.
+        around: the innermost stage where this one began.
+        held: whether somebody's `with` block keeps it open.
     """
 
     def __init__(
@@ -69,11 +87,14 @@ class Stage:
         parent: Stage | None = None,
         unit: str = "it",
         total: int | None = None,
+        firm: bool = True,
         title: str | None = None,
         part: bool = False,
         selection: Selection | None = None,
         leave: Leave | None = None,
         owner: Owner | None = None,
+        source: Source | None = None,
+        around: Stage | None = None,
     ) -> None:
         self.key = next(_keys)
         self.label = clean(label)
@@ -85,17 +106,19 @@ class Stage:
         self.selection: Selection = selection or (parent.selection if parent else Selection())
         self.leave: Leave = leave or (parent.leave if parent else "epochs")
         self.owner = owner
+        self.around = around
+        self.held = False
+        self.logged: dict[str, object] = {}
         self.outcome: Outcome | None = None
         self.started = clock()
         self.watch: float = NEVER
         self.held_lap: tuple[StageView, Mapping[str, object] | None] | None = None
 
-        if total is None and part and parent:
-            total = parent._learned.get(self.label)
-            self._total_is_learned = total is not None
-        else:
-            self._total_is_learned = False
-        self._total = total
+        learned = parent._learned.get(self.label) if total is None and part and parent else None
+        self._total = total if learned is None else learned
+        self._total_is_learned = learned is not None
+        self._firm = firm
+        self._source = source
         self._learned: dict[str, int] = {}  # totals of earlier laps' parts, by label
         self._clock = clock
         self._on_watch = on_watch
@@ -137,12 +160,13 @@ class Stage:
         excess = sum(p._meter.first_excess for p in parts) if not self._lap_seconds else 0.0
         self._lap_seconds.append(max(0.0, now - started - excess))
         number = self._count(self.done + 1)
+        width = len(self._count(self.total or 0))
         view = replace(
             parts[0].view(now) if parts else self.view(now),
             key=self.key,
             depth=self.depth,
             label=self.unit,
-            title=f"{self.unit} {number:>{len(self._count(self._total or 0))}}",
+            title=f"{self._within}{self.unit} {number:>{width}}",
             path=f"{self._path} {self.unit} {number}",
             part=False,
             elapsed=now - started,
@@ -154,6 +178,11 @@ class Stage:
         self.advance_to(self.done + 1, metrics)
         self._lap_started = now
 
+    def add(self, child: Stage) -> None:
+        """`child` begins within; a finished part of the same name leaves the picture for it."""
+        self.children = [c for c in self.children if not (child.part and c.outcome and c.label == child.label)]
+        self.children.append(child)
+
     def drop_parts(self) -> None:
         """The current lap's finished parts leave the picture."""
         self.children = [c for c in self.children if not (c.part and c.outcome)]
@@ -162,11 +191,16 @@ class Stage:
         """The stage is over. Where its total was unknown, it is the position now."""
         self._ended = self._clock()
         self.watch = -1  # whoever advances it now is to hear of it
-        if outcome == "done" and (self.total is None or self._total_is_learned):
-            self._total, self._total_is_learned = self.done, False
+        if outcome == "done" and (self.total is None or self._total_is_learned or not self._firm):
+            self._total, self._total_is_learned, self._firm = self.done, False, True
             if self.part and self.parent:
                 self.parent._learned[self.label] = self.done
         self.outcome = outcome
+
+    def look(self, now: float) -> None:
+        """A frame may be drawn soon."""
+        if self._source and not self.outcome:
+            self._source.look(now)
 
     def sample(self) -> None:
         """Takes note of when the latest step landed; the first is to be noted by itself."""
@@ -182,14 +216,18 @@ class Stage:
     @property
     def done(self) -> int:
         """The position, in units, as it was told; it may overshoot the total."""
-        return self._latest[0]
+        landed = self._latest[0]
+        return max(landed, self._source.position()) if self._source else landed
 
     @property
     def total(self) -> int | None:
-        """How many units there are, None if unknown; a learned total holds until it is passed."""
-        if self._total_is_learned and self._total is not None and self.done > self._total:
-            return None
-        return self._total
+        """How many units there are, None if unknown; one that is not firm holds until it is passed."""
+        uncertain = self._total_is_learned or not self._firm
+        return None if uncertain and self._total is not None and self.done > self._total else self._total
+
+    @total.setter
+    def total(self, total: int | None) -> None:
+        self._total, self._total_is_learned = total, False
 
     @property
     def untouched(self) -> bool:
@@ -214,15 +252,22 @@ class Stage:
 
     @property
     def _path(self) -> str:
-        if not self.parent:
-            return self.label
+        return f"{self._within}{self.label}"
+
+    @property
+    def _within(self) -> str:
+        """Where in the run the stage is, up to what its parent is at."""
         above = self.parent
-        running = above._count(above.done if above.held_lap else above.done + 1)
-        unit = "" if above.unit == above.label else f"{above.unit} "
-        return f"{above._path} {unit}{running} {self.label}"
+        if not above:
+            return ""
+        done, total = above.done, above.total
+        running = above._count(done if above.held_lap or done == total else done + 1)
+        unit = "" if above.unit in (above.label, "it") else f"{above.unit} "
+        return f"{above._path} {unit}{running} "
 
     def _count(self, number: int) -> str:
-        return f"{number}/{self._total}" if self._total else f"{number}"
+        total = self.total
+        return f"{number}/{total}" if total else f"{number}"
 
     def walk(self) -> Iterator[Stage]:
         """This stage and all within it, outermost first."""
@@ -246,9 +291,11 @@ class Stage:
 
     def view(self, now: float, with_metrics: bool = True) -> StageView:
         """The stage at time `now` (s)."""
-        done, _, metrics = self._latest
+        _, _, metrics = self._latest
         self.sample()
-        total = self.total
+        done, total = self.done, self.total
+        elapsed = max(0.0, (now if self._ended is None else self._ended) - self.started)
+        waited = self._source.waited(now) if self._source else 0.0
         return StageView(
             key=self.key,
             depth=self.depth,
@@ -260,11 +307,13 @@ class Stage:
             done=done if total is None else min(done, total),
             total=total,
             seen=now,
-            elapsed=max(0.0, (now if self._ended is None else self._ended) - self.started),
+            elapsed=elapsed,
             rate=self.rate,
             remaining=self.remaining(now),
             run_remaining=self.root.remaining(now),
-            metrics=self.selection.pick(metrics) if with_metrics else (),
+            waiting=self._source.waiting(now) if self._source and not self.outcome else 0.0,
+            data_share=min(1.0, waited / elapsed) if elapsed else 0.0,
+            metrics=self.selection.pick(metrics or self.logged) if with_metrics else (),
             outcome=self.outcome,
         )
 

@@ -22,7 +22,9 @@ class StageView:
     unknown. `title` is what a bar is labelled with, `path` where in the run the stage is
     (``fit epoch 3/10 train``). A `part` belongs to its parent's current lap (an epoch's
     training or validation) and stays on screen until the lap is over. `seen` is the time of
-    the picture on the run's monotonic clock. `run_remaining` is the outermost stage's.
+    the picture on the run's monotonic clock. `run_remaining` is the outermost stage's. `waiting`
+    is for how long a loop has been waiting for its next item (0 if it is not), `data_share` the
+    share of `elapsed` that it has waited for items in all; both are 0 where that is not known.
     """
 
     key: int
@@ -41,6 +43,8 @@ class StageView:
     run_remaining: float | None
     metrics: Metrics
     outcome: Outcome | None
+    waiting: float = 0.0
+    data_share: float = 0.0
 
     @property
     def fraction(self) -> float | None:

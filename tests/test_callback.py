@@ -1515,7 +1515,7 @@ def test_the_device_that_keras_is_told_to_use_on_torch_counts(
         ({"metrics": [1]}, TypeError, ["metrics", "[1]", "list"]),
         ({"metrics": []}, TypeError, ["metrics", "[]", "list"]),
         ({"leave": "x"}, ValueError, ["leave", "'x'", "'epochs'", "'run'", "'none'"]),
-        ({"leave": None}, ValueError, ["leave", "None", "'epochs'"]),
+        ({"leave": False}, ValueError, ["leave", "False", "'epochs'"]),
     ],
     ids=str,
 )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbar.format import Selection, cells, clean, count, duration, lap_line, number, percentage, rate, rows, took
+from kbar.format import cells, clean, count, duration, lap_line, number, percentage, rate, rows, took
+from kbar.metrics import Selection
 from kbar.snapshot import StageView
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, ClassVar
 
-from ..format import count, duration, metric_texts, percentage, rate
+from ..format import count, data_fact, duration, metric_texts, percentage, rate
 from ..snapshot import Event, Snapshot
 from ..throttle import Throttle, ThrottleSpec, every
 from ._base import Renderer
@@ -94,5 +94,6 @@ def _line(event: Event) -> str:
     words.append(f"eta={duration(stage.remaining)}" if stage.remaining is not None else "")
     run_eta = stage.run_remaining if stage.depth else None
     words.append(f"run_eta={duration(run_eta)}" if run_eta is not None else "")
+    words.append("=".join(data_fact(stage)).strip("=").replace(" ", "_"))
     time = datetime.fromtimestamp(event.time).astimezone().isoformat(timespec="seconds")
     return " ".join([time, *(w for w in words if w)])

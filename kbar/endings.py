@@ -1,0 +1,81 @@
+"""Owns how something ended that nobody tells the end of."""
+
+from __future__ import annotations
+
+import dis
+import sys
+import threading
+import traceback
+from types import CodeType, FrameType
+
+from .snapshot import Outcome
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """How a stage ended that `error` has left."""
+    asyncio = sys.modules.get("asyncio")  # nothing else raises what it cancels by
+    if isinstance(error, KeyboardInterrupt) or (asyncio is not None and isinstance(error, asyncio.CancelledError)):
+        return "interrupted"
+    return "stopped" if isinstance(error, (SystemExit, GeneratorExit)) else "error"
+
+
+class Place:
+    """A frame on the stack of this thread, without keeping it alive."""
+
+    def __init__(self, frame: FrameType) -> None:
+        self.thread = threading.get_ident()
+        self._identity = _identity(frame)
+
+    def on_stack(self) -> bool:
+        """Whether the frame is still on its thread's stack."""
+        frame = sys._current_frames().get(self.thread)
+        while frame and _identity(frame) != self._identity:
+            frame = frame.f_back
+        return frame is not None
+
+    def raised(self) -> Outcome | None:
+        """What the exception means that has left or reached the frame, if its thread still handles one."""
+        handled: object = sys._current_exceptions().get(self.thread)
+        if isinstance(handled, tuple):  # so until Python 3.11
+            handled = handled[1]
+        for error in (handled, getattr(sys, "last_value", None)):
+            if isinstance(error, BaseException) and any(
+                _identity(frame) == self._identity for frame, _ in traceback.walk_tb(error.__traceback__)
+            ):
+                return outcome_of(error)
+        return None
+
+
+def _identity(frame: FrameType) -> tuple[int, CodeType]:
+    return id(frame), frame.f_code  # the next frame may get the same address
+
+
+class Left:
+    """A loop that let go of its iterator half way.
+
+    Python does not say whether by `break` or by an exception. The latter is seen once it is
+    handled or has ended the program, a moment later; while nothing is seen, it was a `break`.
+
+    Args:
+        frame: where the loop is.
+    """
+
+    def __init__(self, frame: FrameType) -> None:
+        self._place = Place(frame)
+        self._seen = False
+
+    def ended(self) -> Outcome | None:
+        """How the loop ended, None while that may yet be seen."""
+        outcome = self._place.raised()
+        if outcome is None and (self._seen or threading.get_ident() == self._place.thread):
+            return "stopped"
+        self._seen = True  # from another thread the exception may be seen just between two handlers
+        return outcome
+
+
+def broke(frame: FrameType) -> bool:
+    """Whether `frame` lets go of an iterator by `break` or `return` just now, and by no exception.
+
+    An exception leaves from the instruction that raised it; these two have one of their own.
+    """
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("POP_TOP", "POP_ITER")

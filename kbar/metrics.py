@@ -1,0 +1,126 @@
+"""Owns metrics: which of them are shown, running means, and numbers from the scalars of any framework."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+from .report import warn
+from .snapshot import Metrics
+
+Plain = Union[bool, int, float, str, None]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which metrics are shown, and in which order: by the first pattern each name matches.
+
+    Args:
+        patterns: shell patterns (``val_*``); what matches none is not shown.
+    """
+
+    patterns: tuple[str, ...] = ("loss", "val_loss", "*")
+
+    def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
+        """The chosen ones of `metrics`."""
+        ranked = [(self._rank(name), name, value) for name, value in dict(metrics or ()).items()]
+        chosen = sorted((r for r in ranked if r[0] < len(self.patterns)), key=lambda r: r[0])
+        return tuple((name, value) for _, name, value in chosen)
+
+    def _rank(self, name: object) -> int:
+        text = str(name)
+        for rank, pattern in enumerate(self.patterns):
+            if fnmatch.fnmatchcase(text, pattern):
+                return rank
+        return len(self.patterns)
+
+
+def named(metrics: Mapping[str, object] | None, more: Mapping[str, object]) -> dict[str, object]:
+    """All these metrics by name, as references, apart from the graph that autograd would keep alive.
+
+    Raises:
+        TypeError: where there is no mapping of names to values.
+    """
+    if metrics is not None and not isinstance(metrics, Mapping):
+        raise TypeError(f"metrics have names: write log(loss=…) or log({{'loss': …}}); got {metrics!r}")
+    found = {**(metrics or {}), **more}
+    for name, value in found.items():
+        if not isinstance(name, str):
+            raise TypeError(f"a metric's name must be a string, as in log({{'loss': …}}); got {name!r}")
+        if hasattr(value, "detach"):
+            found[name] = value.detach()
+    return found
+
+
+def plain(value: object, name: str = "") -> Plain:
+    """`value` as Python's own number: what has one element, of any framework, is that element.
+
+    Anything else becomes text: arrays their shape. Where the metric's `name` is given, that is
+    warned about, unless it was text before.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    shape: tuple[Any, ...] = ()
+    try:
+        shape = tuple(getattr(value, "shape", ()))
+        if math.prod(shape) != 1:
+            raise TypeError(f"shape {shape}")
+        found: Any = value
+        if not hasattr(found, "item") and hasattr(found, "numpy"):
+            found = found.numpy()  # TensorFlow's have no item() of their own
+        if hasattr(found, "item"):
+            found = found.item()
+        return found if isinstance(found, (bool, int)) else float(found)
+    except Exception as error:  # whatever it is, it must not cost the line
+        if name:
+            warn(f"the metric {name!r} is no number ({type(value).__name__}: {error}) and is shown as text")
+    if shape and math.prod(shape) != 1:
+        return "[" + "×".join(map(str, shape)) + "]"
+    try:
+        return str(value)
+    except Exception:  # a broken __str__ is the user's, and no reason to lose the line
+        return f"<{type(value).__name__}>"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A weighted mean, summed where the values are: nothing is fetched from a device before it is drawn."""
+
+    total: Any
+    weight: Any
+
+    def item(self) -> float:
+        """The mean, as a number."""
+        total, weight = plain(self.total), plain(self.weight)
+        if isinstance(total, str) or isinstance(weight, str) or total is None or weight is None:
+            raise TypeError(f"a sum of {total}")
+        return total / weight if weight else math.nan
+
+    def plus(self, value: Any, weight: Any) -> Mean:
+        """The mean with one more value."""
+        value = _wide(value)
+        weighted = value * weight if weight is not _ONE else value
+        return Mean(self.total + weighted, self.weight + weight)
+
+
+_ONE = 1
+NO_MEAN = Mean(0.0, 0.0)
+
+
+def _wide(value: Any) -> Any:
+    """`value` in a type that sums can be made in: sums of 16 bits stand still, those of whole numbers overflow."""
+    kind = str(getattr(value, "dtype", ""))
+    if not any(part in kind for part in ("16", "float8", "int", "bool")):
+        return value
+    if type(value).__module__ == "numpy":
+        return value.astype(float)
+    if hasattr(value, "astype"):  # JAX
+        return value.astype("float32")
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None and tensorflow.is_tensor(value):
+        return tensorflow.cast(value, "float32")
+    return value.float()
