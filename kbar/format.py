@@ -142,7 +142,7 @@ def metric_texts(metrics: Metrics) -> list[str]:
 def data_fact(view: StageView) -> tuple[str, str]:
     """What there is to say of waiting for data: since when it is waited for now, else the share of it from a tenth."""
     if view.waiting >= 1.0:
-        return "waiting for data", took(math.floor(view.waiting))
+        return "waiting for data", f"{math.floor(view.waiting)}s" if view.waiting < 60 else duration(view.waiting)
     share = math.floor(view.data_share * 100 + 1e-9)
     return ("data", f"{share}%") if share > 10 else ("", "")
 

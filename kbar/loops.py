@@ -89,6 +89,7 @@ class _Block:
 
     def __init__(self, label: str, total: int | None, unit: str, options: Options) -> None:
         self._label, self._total, self._unit, self._options = label, total, unit, options
+        self._initial = 0
         self._stage: Stage | None = None
         self._over = False
 
@@ -118,7 +119,13 @@ class _Block:
         if self._stage is None:
             owner = _Forgotten(self)
             self._stage = owner.stage = current().begin(
-                self._label, unit=self._unit, total=self._total, firm=False, options=self._options, owner=owner
+                self._label,
+                unit=self._unit,
+                total=self._total,
+                firm=False,
+                initial=self._initial,
+                options=self._options,
+                owner=owner,
             )
         return self._stage
 
@@ -229,7 +236,7 @@ class Loop(_Block):
 
     def __init__(self, label: str, epochs: int | None, initial_epoch: int, options: Options) -> None:
         super().__init__(label, epochs, "epoch", options)
-        self._first = initial_epoch if epochs is None else min(initial_epoch, epochs)
+        self._initial = initial_epoch if epochs is None else min(initial_epoch, epochs)
         self._epoch: Epoch | None = None
 
     def epochs(self) -> Iterator[Epoch]:
@@ -242,11 +249,6 @@ class Loop(_Block):
         """
         stage = self._open()
         return self._epochs(stage)
-
-    def _open(self) -> Stage:
-        begun = super()._open()
-        begun.start_at(self._first)
-        return begun
 
     def _epochs(self, stage: Stage) -> Iterator[Epoch]:
         self._finish(False)  # what an earlier call of this left open

@@ -102,12 +102,11 @@ class Mean:
 
     def plus(self, value: Any, weight: Any) -> Mean:
         """The mean with one more value."""
-        value = _wide(value)
-        weighted = value * weight if weight is not _ONE else value
+        value, weight = _wide(value), _wide(weight)
+        weighted = value if isinstance(weight, int) and weight == 1 else value * weight
         return Mean(self.total + weighted, self.weight + weight)
 
 
-_ONE = 1
 NO_MEAN = Mean(0.0, 0.0)
 
 

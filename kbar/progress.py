@@ -66,6 +66,7 @@ class Stage:
         total: how many there are, None if unknown.
         firm: whether a position beyond the total overshoots, as Keras's last execution does; if
             not, a total that is passed is believed no more.
+        initial: units that were done before.
         title: what the bar is labelled with, if not `label`.
         part: whether the stage belongs to its parent's current lap.
         selection, leave: which metrics show, what stays on screen; the parent's by default.
@@ -88,6 +89,7 @@ class Stage:
         unit: str = "it",
         total: int | None = None,
         firm: bool = True,
+        initial: int = 0,
         title: str | None = None,
         part: bool = False,
         selection: Selection | None = None,
@@ -122,7 +124,7 @@ class Stage:
         self._learned: dict[str, int] = {}  # totals of earlier laps' parts, by label
         self._clock = clock
         self._on_watch = on_watch
-        self._set_position(0)
+        self._set_position(initial)
         self._ended: float | None = None
         self._lap_started: float | None = None
         self._lap_seconds: list[float] = []
@@ -166,7 +168,7 @@ class Stage:
             key=self.key,
             depth=self.depth,
             label=self.unit,
-            title=f"{self._within}{self.unit} {number:>{width}}",
+            title=f"{self._heading}{self.unit} {number:>{width}}",
             path=f"{self._path} {self.unit} {number}",
             part=False,
             elapsed=now - started,
@@ -258,12 +260,19 @@ class Stage:
     def _within(self) -> str:
         """Where in the run the stage is, up to what its parent is at."""
         above = self.parent
-        if not above:
-            return ""
-        done, total = above.done, above.total
-        running = above._count(done if above.held_lap or done == total else done + 1)
-        unit = "" if above.unit in (above.label, "it") else f"{above.unit} "
-        return f"{above._path} {unit}{running} "
+        return f"{above._path} {above._at(1)} " if above else ""
+
+    @property
+    def _heading(self) -> str:
+        """The same as the beginning of lines that are read below each other: short, and of one width."""
+        above = self.parent
+        return f"{above._heading}{above.label} {above._at(len(above._count(above.total or 0)))}  " if above else ""
+
+    def _at(self, width: int) -> str:
+        """The unit that is running, by its number, in at least so many columns."""
+        number = self.done if self.held_lap or self.done == self.total else self.done + 1
+        unit = "" if self.unit in (self.label, "it") else f"{self.unit} "
+        return f"{unit}{self._count(number):>{width}}"
 
     def _count(self, number: int) -> str:
         total = self.total

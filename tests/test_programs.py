@@ -246,7 +246,7 @@ class Programs(RuleBasedStateMachine):
         if len(stack) < DEPTH:
             possible += [self.track, self.stage, self.loop, self.fit]
         if kind in ("loop", "steps") and len(stack) < DEPTH:
-            possible += [self.steps, self.steps]
+            possible += [self.steps] * 6
         if stack:
             possible += [self.next, self.next, self.next, self.fail]
         if stack and kind != "stage":
@@ -342,6 +342,9 @@ class Programs(RuleBasedStateMachine):
             if self.open_nodes[thread]:
                 self.fail_by(thread, len(self.open_nodes[thread]), Boom)
                 self.check()
+            program = self.programs[thread]
+            program.commands.put(("next",))
+            program.join()
         self.time.__exit__(None, None, None)
         self.terminal.close()
 
