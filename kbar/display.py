@@ -157,9 +157,9 @@ class Display:
         self._ticker.wake()
         self._draw_endings()
 
-    def leave(self, stage: Stage, frame: FrameType) -> None:
+    def leave(self, stage: Stage, frame: FrameType | None) -> None:
         """The loop in `frame` has let go of what `stage` shows, by `break` or by an exception."""
-        if broke(frame):
+        if frame is None or broke(frame):
             self.end(stage, "stopped")
         else:
             stage.owner = Left(frame)

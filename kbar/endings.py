@@ -50,6 +50,14 @@ def _identity(frame: FrameType) -> tuple[int, CodeType]:
     return id(frame), frame.f_code  # the next frame may get the same address
 
 
+def caller(depth: int) -> FrameType | None:
+    """The frame so many calls above the one that asks; None where Python itself is the caller."""
+    try:
+        return sys._getframe(depth + 1)
+    except ValueError:
+        return None
+
+
 class Left:
     """A loop that let go of its iterator half way.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from .display import current
-from .endings import outcome_of
+from .endings import caller, outcome_of
 from .progress import Stage
 from .report import failure
 
@@ -216,6 +215,6 @@ def _end(stage: Stage, done: int, error: BaseException | None = None) -> None:
 def _left(stage: Stage, done: int) -> None:
     _land(stage, done)
     try:
-        current().leave(stage, sys._getframe(2))  # who lets go of the items
+        current().leave(stage, caller(2))  # who lets go of the items
     except Exception as problem:
         failure("kbar missed an end", problem)

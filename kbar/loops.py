@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import sys
 import threading
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .display import current
-from .endings import broke, outcome_of
+from .endings import broke, caller, outcome_of
 from .feed import AsyncItems, Feed
 from .metrics import NO_MEAN, Mean, named
 from .options import DisplayOptions, Options, options_of
@@ -261,11 +260,11 @@ class Loop(_Block):
                 yield self._epoch
                 self._finish(True)
         except GeneratorExit:
-            caller = sys._getframe(1)
-            if broke(caller):
+            frame = caller(1)
+            if frame is None or broke(frame):
                 self._finish(False)
             if not stage.held:
-                current().leave(stage, caller)
+                current().leave(stage, frame)
             raise
         if not stage.held:
             current().end(stage, stage.own_end)
