@@ -6,6 +6,7 @@ import itertools
 import operator
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -141,7 +142,23 @@ class _Forgotten:
         return None if self._block() or self.stage is None else self.stage.own_end
 
 
-class HandStage(_Block):
+class _Logs(ABC):
+    """What takes metrics."""
+
+    def log(self, metrics: Mapping[str, object] | None = None, /, **more: object) -> None:
+        """The latest values of metrics, by name; tensors are kept as they are until a frame is drawn.
+
+        Raises:
+            TypeError: if a name is no string.
+            RuntimeError: once what is logged to is over.
+        """
+        self._take(named(metrics, more))
+
+    @abstractmethod
+    def _take(self, metrics: Mapping[str, object]) -> None: ...
+
+
+class HandStage(_Block, _Logs):
     """A stage that is moved by hand; see `stage`."""
 
     def __init__(self, label: str, total: int | None, unit: str, options: Options) -> None:
@@ -163,14 +180,8 @@ class HandStage(_Block):
             if not stage.outcome:  # else what is around it has ended it
                 stage.advance_to(self._done)
 
-    def log(self, metrics: Mapping[str, object] | None = None, /, **more: object) -> None:
-        """The latest values of metrics, by name; tensors are kept as they are until a frame is drawn.
-
-        Raises:
-            TypeError: if a name is no string.
-            RuntimeError: once the block is left.
-        """
-        self._open().logged.update(named(metrics, more))
+    def _take(self, metrics: Mapping[str, object]) -> None:
+        self._open().logged.update(metrics)
 
     @property
     def total(self) -> int | None:
@@ -197,7 +208,7 @@ class HandStage(_Block):
         self.__exit__(None, None, None)
 
 
-class Track(Generic[T]):
+class Track(_Logs, Generic[T]):
     """An iterable with a bar around each loop over it; see `track`."""
 
     def __init__(
@@ -213,13 +224,8 @@ class Track(Generic[T]):
     def __aiter__(self) -> AsyncIterator[T]:
         return AsyncItems(cast("AsyncIterable[T]", self._iterable).__aiter__(), self._begin)
 
-    def log(self, metrics: Mapping[str, object] | None = None, /, **more: object) -> None:
-        """The latest values of metrics, by name; tensors are kept as they are until a frame is drawn.
-
-        Raises:
-            TypeError: if a name is no string.
-        """
-        self._metrics.update(named(metrics, more))
+    def _take(self, metrics: Mapping[str, object]) -> None:
+        self._metrics.update(metrics)
 
     def _begin(self, feed: Feed[T]) -> Stage:
         total = _length(self._iterable) if self._total is None else self._total
@@ -285,7 +291,7 @@ class Loop(_Block):
                 current().finish_lap(self._stage, epoch.metrics)
 
 
-class Epoch:
+class Epoch(_Logs):
     """One epoch of a loop.
 
     Attributes:
@@ -337,15 +343,6 @@ class Epoch:
 
         return Feed(begin).items(iterable)
 
-    def log(self, metrics: Mapping[str, object] | None = None, /, **more: object) -> None:
-        """The latest values of metrics, by name; tensors are kept as they are until a frame is drawn.
-
-        Raises:
-            TypeError: if a name is no string.
-            RuntimeError: once the epoch is over.
-        """
-        self._log(named(metrics, more))
-
     def mean(self, metrics: Mapping[str, Any] | None = None, /, *, weight: Any = 1, **more: Any) -> None:
         """Means of metrics over the running stage, by name; tensors are summed where they are.
 
@@ -369,7 +366,7 @@ class Epoch:
                 values[name] = self._means[key] = self._means.get(key, NO_MEAN).plus(value, weight)
             except Exception as error:  # an odd value is no reason to end a training
                 warn(f"the metric {name!r} has no mean ({type(error).__name__}: {error}) and is shown as it is")
-        self._log(values)
+        self._take(values)
 
     def finish(self) -> bool:
         """The epoch is over; whether it had stages and all of them were done."""
@@ -378,7 +375,7 @@ class Epoch:
             current().end(part, "stopped")
         return bool(self._parts) and all(p.outcome == "done" for p in self._parts)
 
-    def _log(self, metrics: Mapping[str, object]) -> None:
+    def _take(self, metrics: Mapping[str, object]) -> None:
         self._check_open()
         self.metrics.update(metrics)
         part = self._part()
