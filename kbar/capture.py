@@ -32,12 +32,12 @@ class Capture:
                 self._proxies[name] = _Proxy(name, stream, self._say)
                 setattr(sys, name, self._proxies[name])
 
-    def stop(self) -> None:
-        """Gives the places back, but for one that somebody else has taken; writes unfinished lines."""
+    def stop(self, forget: bool = False) -> None:
+        """Gives the places back, but for one that somebody else has taken; writes or forgets unfinished lines."""
         for name, proxy in self._proxies.items():
             if getattr(sys, name) is proxy:
                 setattr(sys, name, proxy.stream)
-            proxy.release()
+            proxy.release(forget)
         self._proxies = {}
 
 
@@ -67,11 +67,13 @@ class _Proxy:
         for line in lines:
             self.write(line)
 
-    def release(self) -> None:
+    def release(self, forget: bool) -> None:
         """From now on writes through, first what was held."""
+        if forget:
+            self._lock = threading.RLock()  # whoever holds it is not there any more
         with self._lock:
             self._say = None
-            if self._held:
+            if self._held and not forget:
                 self.stream.write(self._held)
             self._held = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from dataclasses import replace
 from types import FrameType
 
 from .endings import Left, broke, outcome_of
+from .metrics import Plain, fetched
 from .options import Options
 from .progress import NEVER, Owner, Source, Stage
 from .report import failure, forget, warn
@@ -21,6 +23,8 @@ from .ticker import Ticker
 
 # A terminal that does not read holds up the end of a run for this many seconds at most.
 _PATIENCE = 0.5
+# And metrics that a device is still computing hold up the interpreter's end for so many.
+_LONGEST_FETCH = 60.0
 
 _innermost: ContextVar[Stage | None] = ContextVar("kbar_stage", default=None)
 
@@ -50,6 +54,8 @@ class Display:
         self._targets: list[Target] = []
         self._ticker = (ticker or Ticker)(self.tick)
         self._exit_watched = False
+        self._fetching = False
+        self._silent = False
 
     # Events, on the threads of the run.
 
@@ -100,8 +106,8 @@ class Display:
             if parent:
                 parent.add(stage)
             else:
-                self._roots = [r for r in self._roots if not r.outcome] + [stage]
-            if options:
+                self._roots.append(stage)
+            if options and self._ticker.start():
                 self._open_targets(options, stage)
             self._post("begin", stage)
             self._rearm(stage)
@@ -146,8 +152,8 @@ class Display:
     def end(self, stage: Stage, outcome: Outcome) -> None:
         """`stage` is over, and what is still open within it; once over, nothing happens.
 
-        The end of the outermost stage returns when its last state is drawn, or after half a
-        second where the output does not take it.
+        The end of the outermost stage returns when its last state is drawn, and any stage's when
+        its lines are where others print; or after half a second where the output does not take it.
         """
         with self._lock:
             if stage.outcome:
@@ -155,7 +161,7 @@ class Display:
             self._end_tree(stage, outcome)
         _innermost.set(self.innermost())
         self._ticker.wake()
-        self._draw_endings()
+        self._draw_endings(lines=not stage.part)
 
     def leave(self, stage: Stage, frame: FrameType | None) -> None:
         """The loop in `frame` has let go of what `stage` shows, by `break` or by an exception."""
@@ -172,15 +178,19 @@ class Display:
                 self._end_tree(root, outcome)
         self._draw_endings()
 
-    def _draw_endings(self) -> None:
+    def _draw_endings(self, lines: bool = False) -> None:
         with self._lock:
-            closing = [t for t in self._targets if t.closing]
-        if not closing:
+            drawn = [t.closed for t in self._targets if t.closing]
+            for target in self._targets:
+                if lines and target.events and target.renderer.screen and not target.renderer.live:
+                    drawn.append(threading.Event())
+                    target.awaited.append(drawn[-1])
+        if not drawn:
             return
         self._ticker.wake(urgent=True)
         until = time.monotonic() + _PATIENCE
-        for target in closing:
-            self._ticker.wait(target.closed, until - time.monotonic())
+        for event in drawn:
+            self._ticker.wait(event, until - time.monotonic())
 
     # Frames, on the ticker.
 
@@ -194,13 +204,22 @@ class Display:
             frames = [(t, s, t.closing) for t in self._targets if (s := self._frame(t, now))]
         # Without the lock, for writing may take its time; and a target that is over gives back the
         # screen before the next one draws there.
+        known: dict[int, tuple[object, Plain]] = {}
         for target, snapshot, last in frames:
+            self._fetching = True  # this may wait for a device
+            try:
+                snapshot = fetched(snapshot, known)
+            finally:
+                self._fetching = False
             target.draw(snapshot)
             if last:
                 target.close()
         for target in [t for t in self._targets if t.error and not t.closed.is_set()]:
             target.close()
         with self._lock:
+            for target in self._targets:
+                while target.awaited and not target.events:
+                    target.awaited.pop().set()
             self._targets = [t for t in self._targets if not t.closed.is_set()]
             if not self._targets and not self._roots:
                 return None
@@ -221,16 +240,16 @@ class Display:
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._release_lap(stage)
         stage.finish(outcome)
-        self._post("end", stage)
         parent = stage.parent
-        if parent and not stage.part:
-            parent.children.remove(stage)
-        alone = all(r.outcome for r in self._roots)
+        if parent and not stage.part and outcome in ("done", "stopped"):
+            parent.children.remove(stage)  # what failed stays in the picture, to tell where
+        last = all(r.outcome for r in self._roots)
+        self._post("end", stage, as_line=not parent and not last)
         for target in self._targets:
-            if not target.closing and (alone or target.scope is stage):
+            if not target.closing and (last or target.over):
                 target.final = self._stages(target, self.clock())
-        if alone:
-            self._roots.clear()
+        if not parent:
+            self._roots = [] if last else [r for r in self._roots if r is not stage]
 
     def _release_lap(self, stage: Stage) -> None:
         if not stage.held_lap:
@@ -244,12 +263,14 @@ class Display:
                 f"{', '.join(sorted(map(str, metrics)))}"
             )
         stage.drop_parts()
-        self._post("lap", stage, replace(lap, metrics=chosen))
+        self._post("lap", stage, lap=replace(lap, metrics=chosen), as_line=stage.leave == "epochs")
 
-    def _post(self, kind: EventKind, stage: Stage, lap: StageView | None = None) -> None:
-        event = Event(kind, self._wall(), stage.view(self.clock()), lap)
+    def _post(self, kind: EventKind, stage: Stage, *, lap: StageView | None = None, as_line: bool = False) -> None:
+        view = stage.view(self.clock())
+        line = (lap or view) if as_line and stage.leave != "none" else None
+        event = Event(kind, self._wall(), view, lap, line)
         for target in self._targets:
-            if target.covers(stage) and not (target.renderer.live and lap and stage.leave != "epochs"):
+            if target.covers(stage):
                 target.events.append(event)
 
     def _frame(self, target: Target, now: float) -> Snapshot | None:
@@ -267,8 +288,8 @@ class Display:
         return Snapshot(self._stages(target, now) if target.final is None else target.final, events)
 
     def _stages(self, target: Target, now: float) -> tuple[StageView, ...]:
-        inside = [s for s in self._tree() if s.within(target.scope)]
-        shown = [s for s in inside if not (s.root.outcome and s.leave == "none")]
+        inside = [s for s in self._tree() if target.includes(s)]
+        shown = [s for s in inside if not s.stale and not (s.root.outcome and s.leave == "none")]
         # The laps' metrics stand in their own lines, or in the last state where those are not kept.
         return tuple(s.view(now, with_metrics=not s.has_laps or s.leave != "epochs") for s in shown)
 
@@ -307,7 +328,11 @@ class Display:
             failure("kbar draws nothing", error)
             return
         for renderer, throttle in wanted:
-            if any(t.renderer is renderer and not t.closing for t in self._targets):
+            same = next((t for t in self._targets if t.renderer is renderer and not t.closing), None)
+            if same:
+                same.include(stage)
+                continue
+            if renderer.screen and self._silent:
                 continue
             if renderer.screen and screen:
                 if type(screen) is not type(renderer):
@@ -316,7 +341,7 @@ class Display:
                         f"which draws with {type(screen).__name__}"
                     )
                 continue
-            target = Target(renderer, throttle, None if renderer.screen else stage)
+            target = Target(renderer, throttle, [] if renderer.screen else [stage])
             target.open(options.capture and renderer.captures)
             self._targets.append(target)
 
@@ -331,10 +356,29 @@ class Display:
         if not self._exit_watched:
             self._exit_watched = True
             atexit.register(self._at_exit)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self._fall_silent)
 
     def _at_exit(self) -> None:
         raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
         self.close("stopped" if raised is None else outcome_of(raised))
+        until = time.monotonic() + _LONGEST_FETCH
+        while self._fetching and time.monotonic() < until:
+            # A thread that comes back from a device's library to an interpreter that is gone aborts the process.
+            time.sleep(0.01)
+            self._draw_endings()
+        for target in self._targets:
+            target.give_back()
+
+    def _fall_silent(self) -> None:
+        """A forked child has neither the thread that draws nor a share in the screen."""
+        self._silent = self._silent or any(t.renderer.screen for t in self._targets)
+        for target in self._targets:
+            target.forget()
+        self._lock = threading.RLock()
+        self._roots, self._targets = [], []
+        self._ticker = self._ticker.anew()
+        _innermost.set(None)
 
 
 _display = Display()

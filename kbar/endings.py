@@ -6,6 +6,7 @@ import dis
 import sys
 import threading
 import traceback
+from collections.abc import Collection
 from types import CodeType, FrameType
 
 from .snapshot import Outcome
@@ -33,17 +34,32 @@ class Place:
             frame = frame.f_back
         return frame is not None
 
-    def raised(self) -> Outcome | None:
-        """What the exception means that has left or reached the frame, if its thread still handles one."""
+    def raised(self, but: Collection[int] = ()) -> Outcome | None:
+        """What the exception means that has left or reached the frame, if its thread still handles one.
+
+        Args:
+            but: ids of exceptions that are not meant.
+        """
         handled: object = sys._current_exceptions().get(self.thread)
         if isinstance(handled, tuple):  # so until Python 3.11
             handled = handled[1]
-        for error in (handled, getattr(sys, "last_value", None)):
-            if isinstance(error, BaseException) and any(
-                _identity(frame) == self._identity for frame, _ in traceback.walk_tb(error.__traceback__)
-            ):
+        for error in (*related(handled), *related(getattr(sys, "last_value", None))):
+            frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+            if id(error) not in but and any(_identity(frame) == self._identity for frame in frames):
                 return outcome_of(error)
         return None
+
+
+def related(error: object) -> list[BaseException]:
+    """This exception, and those that led to it or that it is a group of; none if it is no exception."""
+    found: list[BaseException] = []
+    todo = [error]
+    while todo:
+        error = todo.pop()
+        if isinstance(error, BaseException) and not any(error is e for e in found):
+            found.append(error)
+            todo += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+    return found
 
 
 def _identity(frame: FrameType) -> tuple[int, CodeType]:
@@ -71,14 +87,26 @@ class Left:
     def __init__(self, frame: FrameType) -> None:
         self._place = Place(frame)
         self._seen = False
+        self._before = {id(error) for error in related(sys.exc_info()[1])}  # what was handled there already
+        self._cancelled = _cancelled()
 
     def ended(self) -> Outcome | None:
         """How the loop ended, None while that may yet be seen."""
-        outcome = self._place.raised()
+        outcome = "interrupted" if self._cancelled else self._place.raised(self._before)
         if outcome is None and (self._seen or threading.get_ident() == self._place.thread):
             return "stopped"
         self._seen = True  # from another thread the exception may be seen just between two handlers
         return outcome
+
+
+def _cancelled() -> bool:
+    """Whether this is a task of asyncio's that is being cancelled, of which its thread handles no exception."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        task = asyncio.current_task() if asyncio else None
+    except RuntimeError:  # no event loop runs here
+        return False
+    return bool(getattr(task, "cancelling", int)())
 
 
 def broke(frame: FrameType) -> bool:

@@ -10,12 +10,13 @@ from .display import current
 from .endings import caller, outcome_of
 from .progress import Stage
 from .report import failure
+from .snapshot import Outcome
 
 T = TypeVar("T")
 
-# Items that take less than this many seconds are not timed one by one; a clock costs as much as
-# passing on two of them.
-_QUICK = 1e-4
+# Items that take less than this many seconds are not timed one by one; to do so costs about a
+# microsecond.
+_QUICK = 1e-5
 _BULK = 1e-3  # so many seconds of them go between two that are timed
 _LARGEST = 10_000
 # Shorter waits are Python's own way from item to item, longer ones while nothing moves a stall.
@@ -28,7 +29,7 @@ _END = object()
 class Feed(Generic[T]):
     """Passes items on to one loop, and is the source of what its stage says of them.
 
-    A slow item (from 0.1 ms) is timed each time. Quick ones go in bulks of about a millisecond,
+    A slow item (from 10 µs) is timed each time. Quick ones go in bulks of about a millisecond,
     with one between them that is timed and stands for the others. Whoever draws looks in every
     now and then: that ends the bulk, and finds the wait that is longer than all of it should
     have been.
@@ -44,7 +45,8 @@ class Feed(Generic[T]):
         self._asked: float | None = None  # since when an item is waited for, if it is timed
         self._sighted: tuple[int, float] | None = None  # where, since when a wait was seen that is not
         self._seconds = self._items = 0.0  # the recent pace, in a sum that forgets
-        self._running: Callable[[], Iterator[T] | None] = lambda: None
+        self._running: Callable[[], object] = lambda: self
+        self._gone = False
         self.position: Callable[[], int] = lambda: 0
         self._hurry: Callable[[], None] = lambda: None
 
@@ -53,6 +55,21 @@ class Feed(Generic[T]):
         generator = self._pass_on(iterable)
         self._running = weakref.ref(generator)  # it is to be closed once its loop lets go of it
         return generator
+
+    def begin(self) -> Stage | None:
+        """The stage, begun; None where that fails, which is no reason to end a loop."""
+        try:
+            return self._begin(self)
+        except Exception as error:
+            failure("kbar shows nothing", error)
+            return None
+
+    def ended(self) -> Outcome | None:
+        """As a stage's owner: None while there are items to come, or the end is being told otherwise."""
+        if self._running() is not None:
+            return None
+        gone, self._gone = self._gone, True
+        return "interrupted" if gone else None
 
     # A stage's source; all but `position` on the thread that draws.
 
@@ -93,10 +110,8 @@ class Feed(Generic[T]):
 
         self.position, self._hurry = position, hurry
         clock = self._clock
-        try:
-            stage = self._begin(self)
-        except Exception as error:
-            failure("kbar shows nothing", error)
+        stage = self.begin()
+        if stage is None:
             yield from iterable
             return
         self._asked = asked = clock()
@@ -133,6 +148,7 @@ class Feed(Generic[T]):
             _left(stage, done)
             raise
         except BaseException as error:
+            self._asked = None
             _end(stage, done, error)
             raise
         _end(stage, done)
@@ -154,13 +170,17 @@ class Feed(Generic[T]):
     # Asynchronous items; an event loop costs more than a clock, so all of them are timed.
 
     async def next_of(self, iterator: AsyncIterator[T]) -> T:
-        """The next of the asynchronous items."""
-        self._asked = self._clock()
+        """The next of the asynchronous items; where several wait for theirs, the first is timed."""
+        asked = self._clock()
+        timed = self._asked is None
+        if timed:
+            self._asked = asked
         try:
             return await iterator.__anext__()
         finally:
-            self._waited += self._clock() - self._asked
-            self._asked = None
+            if timed:
+                self._waited += self._clock() - asked
+                self._asked = None
 
 
 class AsyncItems(AsyncIterator[T]):
@@ -168,25 +188,37 @@ class AsyncItems(AsyncIterator[T]):
 
     def __init__(self, iterator: AsyncIterator[T], begin: Callable[[Feed[T]], Stage]) -> None:
         self._iterator = iterator
-        self._begin = begin
         self._feed: Feed[T] = Feed(begin)
         self._stage: Stage | None = None
-        self._done = 0
+        self._asked = False
+        self._given = self._done = 0
 
     async def __anext__(self) -> T:
-        if self._stage is None:
-            self._stage = self._begin(self._feed)
-        else:
+        if not self._asked:
+            self._asked = True
+            self._stage = self._feed.begin()
+        if self._done < self._given:  # whoever asks has done one of those it was given
             self._done += 1
-            _land(self._stage, self._done)
+            self._land()
         try:
-            return await self._feed.next_of(self._iterator)
+            item = await self._feed.next_of(self._iterator)
         except StopAsyncIteration:
-            _end(self._stage, self._done)
+            self._done = self._given
+            self._end()
             raise
         except BaseException as error:
-            _end(self._stage, self._done, error)
+            self._end(error)
             raise
+        self._given += 1
+        return item
+
+    def _land(self) -> None:
+        if self._stage is not None:
+            _land(self._stage, self._done)
+
+    def _end(self, error: BaseException | None = None) -> None:
+        if self._stage is not None:
+            _end(self._stage, self._done, error)
 
     def __del__(self) -> None:
         if self._stage is not None and not self._stage.outcome:

@@ -144,7 +144,7 @@ def data_fact(view: StageView) -> tuple[str, str]:
     if view.waiting >= 1.0:
         return "waiting for data", f"{math.floor(view.waiting)}s" if view.waiting < 60 else duration(view.waiting)
     share = math.floor(view.data_share * 100 + 1e-9)
-    return ("data", f"{share}%") if share > 10 else ("", "")
+    return ("data", f"{share}%") if share > 10 and view.elapsed >= 0.5 else ("", "")
 
 
 @dataclass(frozen=True)
@@ -237,18 +237,18 @@ def _columns(views: Sequence[StageView]) -> dict[str, list[str]]:
 
 
 def lines_above(snapshot: Snapshot, width: int) -> list[str]:
-    """What goes above the bars, in order: what others printed, as it is, and finished epochs."""
+    """What goes above the bars, in order: what others printed, as it is, and what is over."""
     lines = []
     for event in snapshot.events:
         if isinstance(event, Message):
             lines.append(event.text)
-        elif event.lap:
-            lines.append(lap_line(event.lap, width))
+        elif event.line:
+            lines.append(ended_line(event.line, width))
     return lines
 
 
-def lap_line(lap: StageView, width: int) -> str:
-    """A finished epoch as one line of at most `width` columns."""
+def ended_line(lap: StageView, width: int) -> str:
+    """A finished epoch, or what else is over, as one line of at most `width` columns."""
     facts = [f"{took(lap.elapsed):>5}", f"{rate(lap.rate, lap.unit):>{cells(lap.unit) + 8}}"]
     early = [] if lap.outcome == "done" else [count(lap)]
     metrics = metric_texts(lap.metrics)

@@ -8,13 +8,14 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from .display import current
 from .endings import broke, caller, outcome_of
 from .feed import AsyncItems, Feed
-from .metrics import NO_MEAN, Mean, named
+from .metrics import NO_MEAN, Mean, named, plain
 from .options import DisplayOptions, Options, options_of
 from .progress import Stage
 from .report import warn
@@ -65,7 +66,7 @@ def track(
     Raises:
         TypeError, ValueError, ImportError: as `loop` does.
     """
-    _check_iterable(iterable)
+    _check_iterable(iterable, "__iter__", "__getitem__", "__aiter__")
     return Track(iterable, label, _total("total", total), unit, options_of(options))
 
 
@@ -88,7 +89,7 @@ class _Block:
     """A stage for a `with` block, which may be forgotten: then the stage ends with this object."""
 
     def __init__(self, label: str, total: int | None, unit: str, options: Options) -> None:
-        self._label, self._total, self._unit, self._options = label, total, unit, options
+        self._label, self._total, self._unit, self._options = _text("label", label), total, _text("unit", unit), options
         self._initial = 0
         self._stage: Stage | None = None
         self._over = False
@@ -103,14 +104,12 @@ class _Block:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over = True
-        mine, inner = self._stage, current().innermost()
-        if mine is None:
+        if self._stage is None:
             return
-        current().end(mine, mine.own_end if error is None else outcome_of(error))
-        if error is None and inner and inner is not mine and inner.held and inner.within(mine):
-            raise RuntimeError(
-                f"{self._label!r} ended while {inner.label!r} within it was open: leave the inner `with` block first"
-            )
+        if isinstance(error, GeneratorExit):  # the block is in a generator, and somebody has let go of that
+            current().leave(self._stage, trace.tb_frame.f_back if trace else None)
+        else:
+            current().end(self._stage, self._stage.own_end if error is None else outcome_of(error))
 
     def _open(self) -> Stage:
         """The stage, begun if it was not yet."""
@@ -139,7 +138,9 @@ class _Forgotten:
 
     def ended(self) -> Outcome | None:
         """How the block's stage ends, None while there is a block."""
-        return None if self._block() or self.stage is None else self.stage.own_end
+        if self._block():
+            return None
+        return self.stage.own_end if self.stage else "interrupted"  # in the midst of its beginning
 
 
 class _Logs(ABC):
@@ -191,12 +192,11 @@ class HandStage(_Block, _Logs):
             TypeError, ValueError: when set to what is no count.
             RuntimeError: when set once the block is left.
         """
-        return self._total
+        return self._stage.total if self._stage else self._total
 
     @total.setter
     def total(self, total: int | None) -> None:
-        self._total = _total("total", total)
-        self._open().total = self._total
+        self._total, self._open().total = 2 * (_total("total", total),)
 
     @property
     def done(self) -> int:
@@ -204,7 +204,16 @@ class HandStage(_Block, _Logs):
         return self._done
 
     def close(self) -> None:
-        """Ends the stage, as leaving the `with` block does."""
+        """Ends the stage, as leaving the `with` block does.
+
+        Raises:
+            RuntimeError: if a block within it is open.
+        """
+        inner = current().innermost()
+        if self._stage and inner and inner is not self._stage and inner.held and inner.within(self._stage):
+            raise RuntimeError(
+                f"{self._label!r} cannot end while {inner.label!r} within it is open: leave that block first"
+            )
         self.__exit__(None, None, None)
 
 
@@ -214,15 +223,21 @@ class Track(_Logs, Generic[T]):
     def __init__(
         self, iterable: Iterable[T] | AsyncIterable[T], label: str, total: int | None, unit: str, options: Options
     ) -> None:
-        self._iterable, self._label, self._total, self._unit = iterable, label, total, unit
+        self._iterable, self._total = iterable, total
+        self._label, self._unit = _text("label", label), _text("unit", unit)
         self._options = options
         self._metrics: dict[str, object] = {}
+        self._begun = False
 
     def __iter__(self) -> Iterator[T]:
+        if not any(hasattr(self._iterable, way) for way in ("__iter__", "__getitem__")):
+            raise TypeError(f"loop over these items by `async for`; {self._iterable!r:.100} has no others")
         return Feed(self._begin).items(cast("Iterable[T]", self._iterable))
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return AsyncItems(cast("AsyncIterable[T]", self._iterable).__aiter__(), self._begin)
+        if not hasattr(self._iterable, "__aiter__"):
+            raise TypeError(f"loop over these items by a plain `for`; {self._iterable!r:.100} has no others")
+        return AsyncItems(self._iterable.__aiter__(), self._begin)
 
     def _take(self, metrics: Mapping[str, object]) -> None:
         self._metrics.update(metrics)
@@ -230,9 +245,10 @@ class Track(_Logs, Generic[T]):
     def _begin(self, feed: Feed[T]) -> Stage:
         total = _length(self._iterable) if self._total is None else self._total
         begun = current().begin(
-            self._label, unit=self._unit, total=total, firm=False, options=self._options, source=feed
+            self._label, unit=self._unit, total=total, firm=False, options=self._options, source=feed, owner=feed
         )
-        begun.logged = self._metrics
+        self._metrics = {} if self._begun else self._metrics  # another loop's say nothing of this one
+        self._begun, begun.logged = True, self._metrics
         return begun
 
 
@@ -247,7 +263,7 @@ class Loop(_Block):
     def epochs(self) -> Iterator[Epoch]:
         """The epochs, each over when the next one is asked for.
 
-        One that is left by `break` counts if all of its stages were done by then.
+        One that is left by `break` counts if the last of its stages was done by then.
 
         Raises:
             RuntimeError: once the block is left.
@@ -287,8 +303,12 @@ class Loop(_Block):
         epoch, self._epoch = self._epoch, None
         if epoch and self._stage and not self._stage.outcome:
             complete = epoch.finish()
+            # Now, for what is updated in place says something else in the next epoch.
+            metrics = {name: plain(value, name) for name, value in epoch.metrics.items()}
             if asked or complete:
-                current().finish_lap(self._stage, epoch.metrics)
+                current().finish_lap(self._stage, metrics)
+            else:  # it will have no line of its own
+                self._stage.logged.update(metrics)
 
 
 class Epoch(_Logs):
@@ -323,20 +343,21 @@ class Epoch(_Logs):
             TypeError, ValueError: naming the argument, what was given and what is allowed.
             RuntimeError: once the epoch is over.
         """
-        _check_iterable(iterable)
-        count = _total("total", total)
+        _check_iterable(iterable, "__iter__", "__getitem__")
+        label, unit, count = _text("stage", stage), _text("unit", unit), _total("total", total)
         self._check_open()
 
         def begin(feed: Feed[T]) -> Stage:
             part = current().begin(
-                stage,
-                title=f"epoch {self.index + 1}" if stage == "train" else None,
+                label,
+                title=f"epoch {self.index + 1}" if label == "train" else None,
                 unit=unit,
                 total=_length(iterable) if count is None else count,
                 firm=False,
                 parent=self._run,
                 part=True,
                 source=feed,
+                owner=feed,
             )
             self._parts.append(part)
             return part
@@ -352,11 +373,13 @@ class Epoch(_Logs):
             weight: how much they count, such as the number of examples; a number or a tensor.
 
         Raises:
-            TypeError: if a name is no string.
+            TypeError: if a name is no string or `weight` no number.
             ValueError: if `weight` is a negative number.
             RuntimeError: once the epoch is over.
         """
-        if isinstance(weight, (int, float)) and not weight >= 0:
+        if isinstance(weight, str) or weight is None:
+            raise TypeError(f"weight must be a number of at least 0; got {weight!r}")
+        if isinstance(weight, Real) and not float(weight) >= 0:
             raise ValueError(f"weight must be a number of at least 0; got {weight!r}")
         values = named(metrics, more)
         part = self._part()
@@ -369,11 +392,11 @@ class Epoch(_Logs):
         self._take(values)
 
     def finish(self) -> bool:
-        """The epoch is over; whether it had stages and all of them were done."""
+        """The epoch is over; whether it had stages and the last of them was done."""
         self._over = True
         for part in self._parts:
             current().end(part, "stopped")
-        return bool(self._parts) and all(p.outcome == "done" for p in self._parts)
+        return bool(self._parts) and self._parts[-1].outcome == "done"
 
     def _take(self, metrics: Mapping[str, object]) -> None:
         self._check_open()
@@ -391,19 +414,27 @@ class Epoch(_Logs):
             raise RuntimeError(f"epoch {self.index + 1} is over; use the epoch that loop.epochs() gave last")
 
 
-def _check_iterable(iterable: object) -> None:
-    if not any(hasattr(iterable, name) for name in ("__iter__", "__aiter__", "__getitem__")):
-        raise TypeError(f"iterable must be something to loop over; got {iterable!r}")
+def _check_iterable(iterable: object, *ways: str) -> None:
+    if isinstance(iterable, type) or not any(hasattr(type(iterable), way) for way in ways):
+        plainly = "" if "__aiter__" in ways else " by a plain `for`"
+        raise TypeError(f"iterable must be something to loop over{plainly}; got {iterable!r}")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string; got {value!r}")
+    return value
 
 
 def _count(name: str, value: Any) -> int:
     """`value` as a count, by its argument's name."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number of at least 0; got {value!r}") from None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number of at least 0; got {value!r}")
+    count = operator.index(value)
     if count < 0:
         raise ValueError(f"{name} must be a whole number of at least 0; got {value!r}")
+    if count > 10**18:
+        raise ValueError(f"{name} must be at most 10**18; got more")
     return count
 
 

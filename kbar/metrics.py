@@ -6,11 +6,11 @@ import fnmatch
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Union
 
 from .report import warn
-from .snapshot import Metrics
+from .snapshot import Event, Message, Metrics, Snapshot, StageView
 
 Plain = Union[bool, int, float, str, None]
 
@@ -51,7 +51,7 @@ def named(metrics: Mapping[str, object] | None, more: Mapping[str, object]) -> d
     for name, value in found.items():
         if not isinstance(name, str):
             raise TypeError(f"a metric's name must be a string, as in log({{'loss': …}}); got {name!r}")
-        if hasattr(value, "detach"):
+        if type(value).__module__.startswith("torch") and hasattr(value, "detach"):
             found[name] = value.detach()
     return found
 
@@ -86,12 +86,43 @@ def plain(value: object, name: str = "") -> Plain:
         return f"<{type(value).__name__}>"
 
 
+def fetched(snapshot: Snapshot, known: dict[int, tuple[object, Plain]]) -> Snapshot:
+    """The same picture with all metrics as Python's own numbers; `known` has those fetched already."""
+
+    def value_of(name: str, value: object) -> Plain:
+        if id(value) not in known:
+            known[id(value)] = (value, plain(value, name))  # the value too, lest another gets its address
+        return known[id(value)][1]
+
+    def view_of(view: StageView) -> StageView:
+        if not view.metrics:
+            return view
+        return replace(view, metrics=tuple((name, value_of(name, value)) for name, value in view.metrics))
+
+    def event_of(event: Event | Message) -> Event | Message:
+        if isinstance(event, Message):
+            return event
+        return replace(
+            event,
+            stage=view_of(event.stage),
+            lap=event.lap and view_of(event.lap),
+            line=event.line and view_of(event.line),
+        )
+
+    return Snapshot(tuple(map(view_of, snapshot.stages)), tuple(map(event_of, snapshot.events)))
+
+
 @dataclass(frozen=True)
 class Mean:
     """A weighted mean, summed where the values are: nothing is fetched from a device before it is drawn."""
 
     total: Any
     weight: Any
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The values' own."""
+        return tuple(getattr(self.total, "shape", ()))
 
     def item(self) -> float:
         """The mean, as a number."""
@@ -103,6 +134,8 @@ class Mean:
     def plus(self, value: Any, weight: Any) -> Mean:
         """The mean with one more value."""
         value, weight = _wide(value), _wide(weight)
+        if str(getattr(value, "dtype", "")) != str(getattr(weight, "dtype", "")) and _is_tensorflow(weight):
+            weight = sys.modules["tensorflow"].cast(weight, value.dtype if _is_tensorflow(value) else "float32")
         weighted = value if isinstance(weight, int) and weight == 1 else value * weight
         return Mean(self.total + weighted, self.weight + weight)
 
@@ -119,7 +152,11 @@ def _wide(value: Any) -> Any:
         return value.astype(float)
     if hasattr(value, "astype"):  # JAX
         return value.astype("float32")
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None and tensorflow.is_tensor(value):
-        return tensorflow.cast(value, "float32")
+    if _is_tensorflow(value):
+        return sys.modules["tensorflow"].cast(value, "float32")
     return value.float()
+
+
+def _is_tensorflow(value: Any) -> bool:
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and bool(tensorflow.is_tensor(value))

@@ -126,6 +126,7 @@ class Stage:
         self._on_watch = on_watch
         self._set_position(initial)
         self._ended: float | None = None
+        self._left_at = 0  # where its parent was then
         self._lap_started: float | None = None
         self._lap_seconds: list[float] = []
 
@@ -172,6 +173,7 @@ class Stage:
             path=f"{self._path} {self.unit} {number}",
             part=False,
             elapsed=now - started,
+            rate=parts[0].rate if parts else None,
             remaining=None,
             run_remaining=None,
             outcome=parts[0].outcome if parts else "done",
@@ -181,8 +183,8 @@ class Stage:
         self._lap_started = now
 
     def add(self, child: Stage) -> None:
-        """`child` begins within; a finished part of the same name leaves the picture for it."""
-        self.children = [c for c in self.children if not (child.part and c.outcome and c.label == child.label)]
+        """`child` begins within; what failed before, or a finished part of the same name, leaves the picture for it."""
+        self.children = [c for c in self.children if not c.outcome or (c.part and c.label != child.label)]
         self.children.append(child)
 
     def drop_parts(self) -> None:
@@ -193,6 +195,9 @@ class Stage:
         """The stage is over. Where its total was unknown, it is the position now."""
         self._ended = self._clock()
         self.watch = -1  # whoever advances it now is to hear of it
+        self._left_at = self.parent.done if self.parent else 0
+        if outcome in ("done", "stopped"):
+            self.children = [c for c in self.children if c.part or not c.outcome]
         if outcome == "done" and (self.total is None or self._total_is_learned or not self._firm):
             self._total, self._total_is_learned, self._firm = self.done, False, True
             if self.part and self.parent:
@@ -284,14 +289,19 @@ class Stage:
         for child in self.children:
             yield from child.walk()
 
-    def within(self, scope: Stage | None) -> bool:
-        """Whether this stage is `scope` or lies within it; everything is within None."""
-        return scope is None or scope is self or (self.parent is not None and self.parent.within(scope))
+    def within(self, scope: Stage) -> bool:
+        """Whether this stage is `scope` or lies within it."""
+        return scope is self or (self.parent is not None and self.parent.within(scope))
 
     @property
     def is_leaf(self) -> bool:
         """Whether the stage is running, with no running stage within."""
         return self.outcome is None and all(c.outcome for c in self.children)
+
+    @property
+    def stale(self) -> bool:
+        """Whether it failed, but what it lies within has gone on since."""
+        return bool(self.outcome and self.parent and not self.part and self.parent.done > self._left_at)
 
     @property
     def has_laps(self) -> bool:

@@ -11,7 +11,7 @@ Outcome = Literal["done", "stopped", "interrupted", "error"]
 EventKind = Literal["begin", "progress", "lap", "end"]
 
 Metrics = tuple[tuple[str, object], ...]
-"""Names and values in the order they are shown; values are as they were given, unconverted."""
+"""Names and values in the order they are shown: as they were given, and Python's own once they are to be drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,14 @@ class Event:
 
     A ``lap`` is one unit of a stage that has stages of its own, such as an epoch: `stage` is
     the whole, `lap` what the unit came to, with the stage's own duration, rate and metrics.
+    `line` is what a screen keeps of it as a line above the bars, None for nothing.
     """
 
     kind: EventKind
     time: float
     stage: StageView
     lap: StageView | None = None
+    line: StageView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,29 +26,45 @@ class Target:
     but to close.
 
     Args:
-        scope: the stage it draws, with all within; None for all there are.
+        scopes: the stages it draws, with all within; none for all there are.
 
     Attributes:
         events: what happened since the last draw.
         marks: by stage, when (s) and at which position it was last drawn.
         final: the last state, once the scope is over.
         closed: set once that is drawn, or the target given up.
+        awaited: to be set once nothing is yet to draw.
         error: what it failed by.
     """
 
-    def __init__(self, renderer: Renderer, throttle: Throttle, scope: Stage | None) -> None:
-        self.renderer, self.throttle, self.scope = renderer, throttle, scope
+    def __init__(self, renderer: Renderer, throttle: Throttle, scopes: list[Stage]) -> None:
+        self.renderer, self.throttle, self._scopes = renderer, throttle, scopes
         self.events: deque[Event | Message] = deque()
         self.marks: dict[int, tuple[float, int]] = {}
         self.final: tuple[StageView, ...] | None = None
         self.closed = threading.Event()
+        self.awaited: list[threading.Event] = []
         self.error: Exception | None = None
         self._capture = Capture(lambda message: self.events.append(message))
 
     @property
     def closing(self) -> bool:
-        """Whether its scope is over."""
+        """Whether it has but to draw the last state."""
         return self.final is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether all that it draws is over, if that is not simply all."""
+        return bool(self._scopes) and all(s.outcome for s in self._scopes)
+
+    def include(self, stage: Stage) -> None:
+        """Draws `stage` as well."""
+        if not self.includes(stage):
+            self._scopes.append(stage)
+
+    def includes(self, stage: Stage) -> bool:
+        """Whether `stage` is among what it draws."""
+        return not self._scopes or any(stage.within(s) for s in self._scopes)
 
     @property
     def period(self) -> float:
@@ -57,7 +73,7 @@ class Target:
 
     def covers(self, stage: Stage) -> bool:
         """Whether what happens to `stage` is still its to draw."""
-        return not self.closing and stage.within(self.scope)
+        return not self.closing and self.includes(stage)
 
     def asks(self, stage: Stage, now: float) -> bool:
         """Whether a draw of `stage` is due.
@@ -101,13 +117,21 @@ class Target:
             self.renderer.close()
         except Exception as error:
             self.error = self.error or error
-        self._capture.stop()
-        for event in self.take_events():  # what was printed too late for the last frame follows it
-            if isinstance(event, Message):
-                getattr(sys, event.stream).write(event.text + "\n")
+        self.give_back()
         if self.error:
             failure(f"{type(self.renderer).__name__} is given up", self.error)
         self.closed.set()
+
+    def give_back(self) -> None:
+        """Gives back the streams; what was printed too late for the last frame follows it."""
+        self._capture.stop()
+        for event in self.take_events():
+            if isinstance(event, Message):
+                getattr(sys, event.stream).write(event.text + "\n")
+
+    def forget(self) -> None:
+        """Gives back the streams; whatever is yet to draw is somebody else's, in another process."""
+        self._capture.stop(forget=True)
 
     def _tick(self, stage: Stage, now: float) -> Tick:
         at, done = self.marks.get(stage.key, (stage.started, stage.initial))

@@ -46,6 +46,9 @@ class _DirectTicker(Ticker):
     def wake(self, urgent: bool = False) -> None:
         self._tick()
 
+    def start(self) -> bool:
+        return True
+
     def wait(self, event: threading.Event, seconds: float) -> None:
         """Everything is drawn already."""
 

@@ -16,7 +16,7 @@ _BURST = 0.03
 class Ticker:
     """Calls `tick` as often as it asks, and when woken, on a thread of its own.
 
-    The thread is started by the first `wake` and ends when `tick` returns None. A signal handler
+    The thread is started when first needed and ends when `tick` returns None. A signal handler
     may wake it in the midst of a waking, so what passes between is a queue made for that.
     """
 
@@ -29,11 +29,24 @@ class Ticker:
     def wake(self, urgent: bool = False) -> None:
         """Calls `tick` now, or in a moment together with other wakings, if not urgent."""
         self._wakings.put(urgent)
+        self.start()
+
+    def start(self) -> bool:
+        """Starts the thread if need be; whether there is one."""
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="kbar", daemon=True)
-                thread.start()
+                try:
+                    thread.start()
+                except Exception as error:  # the interpreter is ending, or there are no more threads to be had
+                    failure("kbar shows nothing", error)
+                    return False
                 self._thread = thread
+            return True
+
+    def anew(self) -> Ticker:
+        """Another one of its kind that has not begun."""
+        return type(self)(self._tick)
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         """Waits for something that `tick` does; not on the ticker's own thread."""

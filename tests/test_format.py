@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbar.format import cells, clean, count, duration, lap_line, number, percentage, rate, rows, took
+from kbar.format import cells, clean, count, duration, ended_line, number, percentage, rate, rows, took
 from kbar.metrics import Selection
 from kbar.snapshot import StageView
 
@@ -169,7 +169,7 @@ def test_every_line_fits_its_width(stages: list[StageView], width: int) -> None:
     for row in rows(stages, width):
         assert cells(row.title) + 1 + row.bar + 1 + cells(row.tail) <= width
     for stage in stages:
-        assert cells(lap_line(stage, width)) <= width
+        assert cells(ended_line(stage, width)) <= width
 
 
 @given(st.lists(views, min_size=2, max_size=4), st.integers(60, 300))

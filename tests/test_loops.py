@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 
 import kbar
+from kbar.display import Display, current, install
 from kbar.snapshot import StageView
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
@@ -151,6 +154,184 @@ def test_tf_data_knows_its_length(clock: FakeClock, renderer: RecordingRenderer)
     assert [e.stage.total for e in renderer.events if e.kind == "begin"] == [1, 5, None]
 
 
+def test_several_may_ask_for_asynchronous_items_at_once(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    class Items:
+        given = 0
+
+        def __aiter__(self) -> Items:
+            return self
+
+        async def __anext__(self) -> int:
+            self.given += 1
+            number = self.given
+            for _ in range(number):
+                await asyncio.sleep(0)
+            if number > 3:
+                raise StopAsyncIteration
+            return number
+
+    async def main() -> list[Any]:
+        items = aiter(kbar.track(Items(), renderer=renderer))
+        found = await asyncio.gather(*[anext(items) for _ in range(3)])
+        clock.advance(0.1)
+        assert last(renderer, "track").done == 0
+        return [*found, await anext(items, "over")]
+
+    assert asyncio.run(main()) == [1, 2, 3, "over"]
+    assert ends(renderer) == [("track", 3, 3, "done")]
+
+
+class _Odd:
+    """Whatever is asked of it but its items is an error."""
+
+    @property
+    def cardinality(self) -> int:
+        raise RuntimeError("odd")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([1, 2])
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        for item in (1, 2):
+            yield item
+
+
+@pytest.mark.usefixtures("clock")
+def test_no_odd_iterable_ends_a_loop() -> None:
+    async def main() -> list[int]:
+        return [item async for item in kbar.track(_Odd())]
+
+    with pytest.warns(kbar.KbarWarning, match="kbar shows nothing: RuntimeError: odd"):
+        assert list(kbar.track(_Odd())) == [1, 2]
+        assert asyncio.run(main()) == [1, 2]
+
+
+def test_blocks_in_generators_may_end_in_any_order(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    def items(label: str, count: int) -> Iterator[int]:
+        with kbar.stage(label, total=count, renderer=renderer) as stage:
+            for i in range(count):
+                yield i
+                stage.advance()
+
+    assert len(list(zip(items("a", 3), items("b", 5), strict=False))) == 3
+    clock.advance(0.3)
+    assert {(label, outcome) for label, _, _, outcome in ends(renderer)} == {("a", "done"), ("b", "done")}
+
+
+def _wrapped() -> None:
+    try:
+        _raising()
+    except ValueError as error:
+        raise RuntimeError("wrapped") from error
+
+
+def _raising() -> None:
+    for x in kbar.track(range(5), "x"):
+        if x == 3:
+            raise ValueError
+
+
+def _grouped() -> None:
+    try:
+        _raising()
+    except ValueError as error:
+        group = Exception("group")
+        group.exceptions = [error]  # type: ignore[attr-defined]  # as ExceptionGroup has since Python 3.11
+    raise group
+
+
+def _generated() -> None:
+    def epochs() -> Iterator[Any]:
+        with kbar.loop(epochs=3, label="x") as loop:
+            yield from loop.epochs()
+
+    for epoch in epochs():
+        if epoch.index == 1:
+            raise ValueError
+
+
+@pytest.mark.parametrize("program", [_wrapped, _grouped, _generated])
+def test_an_exception_is_seen_also_behind_another(
+    program: Callable[[], None], clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    with kbar.stage("outer", renderer=renderer):
+        try:
+            program()
+        except Exception:
+            clock.advance(0.3)
+    assert [outcome for *_, outcome in ends(renderer, "x")] == ["error"]
+
+
+def test_an_exception_handled_before_is_none_that_left_the_loop(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    try:
+        raise ValueError
+    except ValueError:
+        list(itertools.islice(kbar.track(range(10), renderer=renderer), 3))
+        clock.advance(0.3)
+    assert ends(renderer) == [("track", 2, 10, "stopped")]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks do not tell that they are being cancelled")
+def test_a_cancelled_body_is_interrupted(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    async def work() -> None:
+        for _ in kbar.track(range(10), renderer=renderer):
+            await asyncio.sleep(10)
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        clock.advance(0.3)
+
+    asyncio.run(main())
+    assert ends(renderer) == [("track", 0, 10, "interrupted")]
+
+
+def test_an_epochs_line_has_what_was_true_when_it_ended(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    total = np.zeros(())
+    with kbar.loop(epochs=2, renderer=renderer) as loop:
+        for epoch in loop.epochs():
+            total[...] = 0
+            for _ in epoch.steps(range(5)):
+                total += 1
+                epoch.log(total=total)
+    assert [dict(lap.metrics) for lap in laps(renderer)] == [{"total": 5}, {"total": 5}]
+
+
+def test_a_second_loop_over_a_track_has_its_own_metrics(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    bar = kbar.track(range(3), renderer=renderer)
+    for x in bar:
+        bar.log(x=x)
+    for _ in bar:
+        clock.advance(0.1)
+    assert last(renderer, "track").metrics == ()
+
+
+def test_one_log_may_serve_several_threads(clock: FakeClock) -> None:
+    lines = Lines()
+    first = iter(kbar.track(range(3), "first", renderer=lines))
+    next(first)
+    thread = threading.Thread(target=lambda: list(kbar.track(range(3), "second", renderer=lines)))
+    thread.start()
+    thread.join()
+    list(first)
+    assert ends(lines) == [("second", 3, 3, "done"), ("first", 3, 3, "done")]
+    assert (lines.opened, lines.closed) == (1, 1)
+
+
+def test_what_failed_tells_where_until_something_else_goes_on(clock: FakeClock) -> None:
+    renderer = RecordingRenderer(screen=True)
+    for fold in kbar.track(range(2), "fold", renderer=renderer):
+        with contextlib.suppress(ValueError), kbar.stage("step", total=3) as stage:
+            stage.advance()
+            if not fold:
+                raise ValueError
+        clock.advance(0.2)
+        shown = [(s.label, s.outcome) for s in renderer.snapshots[-1].stages]
+        assert shown == ([("fold", None)] if fold else [("fold", None), ("step", "error")])
+
+
 @pytest.mark.usefixtures("clock")
 def test_an_unknown_length_is_learned_in_the_first_epoch(renderer: RecordingRenderer) -> None:
     lengths = iter([5, 5, 7, 3])
@@ -275,7 +456,7 @@ def test_a_line_for_step_500_shows_what_was_logged_then() -> None:
                 epoch.log(step=i + 1)
                 epoch.mean(mean=i + 1)
     progress = [(e.stage.done, dict(e.stage.metrics)) for e in lines.events if e.kind == "progress"]
-    assert [(done, m["step"], m["mean"].item()) for done, m in progress] == [(500, 500, 250.5), (1000, 1000, 500.5)]
+    assert [(done, m["step"], m["mean"]) for done, m in progress] == [(500, 500, 250.5), (1000, 1000, 500.5)]
 
 
 @pytest.mark.usefixtures("clock")
@@ -397,7 +578,7 @@ def test_what_is_not_said_further_in_is_as_further_out() -> None:
         for epoch in loop.epochs():
             for _ in epoch.steps(range(1)):
                 epoch.log(loss=1, accuracy=2)
-    assert laps(renderer) == []
+    assert not any(e.line for e in renderer.events)
     assert last(renderer, "train").metrics == (("loss", 1),)
 
 
@@ -513,10 +694,32 @@ def test_means_are_weighted_and_start_anew_with_each_stage(clock: FakeClock, ren
                 epoch.mean({"loss": value})
                 epoch.mean(val_loss=value, weight=0)
     trained = [s for snap in renderer.snapshots for s in snap.stages if s.label == "train" and s.outcome]
-    assert {s.metrics[0][1].item() for s in trained} == {2.0, 3.0}  # type: ignore[attr-defined]
-    loss, val_loss = (value.item() for _, value in laps(renderer)[-1].metrics)  # type: ignore[attr-defined]
+    assert {s.metrics[0][1] for s in trained} == {2.0, 3.0}
+    loss, val_loss = (value for _, value in laps(renderer)[-1].metrics)
     assert loss == 6.0
     assert val_loss != val_loss  # of nothing there is no mean
+
+
+def test_what_raised_is_not_waited_for(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    with kbar.loop(epochs=1, renderer=renderer) as loop:
+        for epoch in loop.epochs():
+            with contextlib.suppress(OSError):
+                for _ in epoch.steps(boom()):
+                    clock.advance(1.0)
+            clock.advance(3.0)
+    assert laps(renderer)[-1].data_share < 0.1
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_mean_of_arrays_is_shown_by_its_shape(renderer: RecordingRenderer) -> None:
+    with (
+        pytest.warns(kbar.KbarWarning, match="the metric 'grid' is no number"),
+        kbar.loop(epochs=1, renderer=renderer) as loop,
+    ):
+        for epoch in loop.epochs():
+            for _ in epoch.steps(range(2)):
+                epoch.mean(grid=np.zeros((2, 3)))
+    assert laps(renderer)[-1].metrics == (("grid", "[2×3]"),)
 
 
 class _Unreadable:
@@ -796,6 +999,98 @@ def test_however_a_program_ends_the_last_state_stays_true(renderer: str, trouble
     assert not terminal.screen.cursor.hidden
 
 
+SLOW = """
+import kbar, time
+class Slow:
+    def __float__(self):
+        time.sleep(1.2)
+        return 1.5
+for i in (bar := kbar.track(range(5))):
+    bar.log(slow=Slow())
+    time.sleep(0.05)
+print("result: 42")
+raise ValueError("to be seen")
+"""
+
+
+def test_what_is_printed_while_a_metric_is_waited_for_is_there_at_the_exit() -> None:
+    terminal = VirtualTerminal(100, 40)
+    assert terminal.run([sys.executable, "-c", SLOW], env={"KBAR_RENDERER": "rich"}) == 1
+    for text in ("result: 42", "ValueError: to be seen", "5/5"):
+        assert text in terminal.text
+
+
+TRIALS = """
+import kbar
+for trial in kbar.track(range(3), "trial", renderer="log"):
+    with kbar.loop(epochs=1) as loop:
+        for epoch in loop.epochs():
+            for _ in epoch.steps(range(10)): epoch.log(loss=0.5)
+    print("after trial", trial, flush=True)
+"""
+
+
+def test_lines_of_what_is_over_stand_before_what_is_printed_next() -> None:
+    shown = subprocess.run([sys.executable, "-c", TRIALS], check=True, capture_output=True, text=True)
+    lines = [line for line in shown.stdout.splitlines() if "loop done" in line or line.startswith("after")]
+    assert ["loop" in line for line in lines] == [True, False] * 3
+
+
+FORKS = """
+import kbar, os, sys
+for i in kbar.track(range(2), "parent"):
+    if not os.fork():
+        for j in kbar.track(range(3), "child"): print("said by", j)
+        sys.exit("child's last words")
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_forked_children_have_the_streams_but_no_share_in_the_screen(renderer: str) -> None:
+    terminal = VirtualTerminal(100, 40)
+    assert terminal.run([sys.executable, "-W", "ignore", "-c", FORKS], env={"KBAR_RENDERER": renderer}) == 0
+    assert terminal.text.count("said by") == 6
+    assert terminal.text.count("child's last words") == 2
+    assert "child " not in terminal.text
+    assert "2/2" in terminal.text
+
+
+def test_without_a_thread_nothing_is_shown_and_all_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    streams = sys.stdout, sys.stderr
+    previous = install(Display())
+    try:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with pytest.warns(kbar.KbarWarning, match="kbar shows nothing: RuntimeError: can't start new thread"):
+            assert list(kbar.track(range(3), renderer="rich")) == [0, 1, 2]
+            with kbar.stage("files", renderer="rich") as stage:
+                stage.advance()
+                assert (sys.stdout, sys.stderr) == streams
+    finally:
+        install(previous)
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_an_interrupt_leaves_of_a_beginning_is_cleaned_up(
+    renderer: RecordingRenderer, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(renderer, "open", interrupted)
+    for begin in (lambda: list(kbar.track(range(3), renderer=renderer)), kbar.stage("x", renderer=renderer).__enter__):
+        with pytest.raises(KeyboardInterrupt):
+            begin()
+    del begin
+    gc.collect()
+    clock.advance(0.3)
+    assert current().running() == []
+
+
 # Mistakes.
 
 
@@ -817,6 +1112,13 @@ def test_however_a_program_ends_the_last_state_stays_true(renderer: str, trouble
         (lambda: kbar.stage("x").log({5: 1}), TypeError, r"a metric's name must be a string, as in log\(.*; got 5"),
         (lambda: kbar.stage("x").log(5), TypeError, r"write log\(loss=…\)"),
         (lambda: setattr(kbar.stage("x"), "total", "many"), TypeError, "total must be .* got 'many'"),
+        (lambda: kbar.track(list), TypeError, "iterable must be something to loop over; got <class 'list'>"),
+        (lambda: kbar.track([], 100), TypeError, "label must be a string; got 100"),
+        (lambda: kbar.stage("x", unit=None), TypeError, "unit must be a string; got None"),
+        (lambda: kbar.loop(True), TypeError, "epochs must be a whole number of at least 0; got True"),
+        (lambda: kbar.stage("x", total=10**400), ValueError, r"total must be at most 10\*\*18"),
+        (lambda: aiter(kbar.track([1])), TypeError, r"loop over these items by a plain `for`; \[1\]"),
+        (lambda: iter(kbar.track(later(1, FakeClock()))), TypeError, "loop over these items by `async for`; <async"),
     ],
 )
 def test_mistakes_raise_at_once(call: Callable[[], object], error: type[Exception], says: str) -> None:
@@ -872,8 +1174,9 @@ def test_ending_out_of_order_is_told_and_closes_all(renderer: RecordingRenderer)
     outer, inner = kbar.stage("outer", renderer=renderer), kbar.stage("inner")
     outer.__enter__()
     inner.__enter__()
-    with pytest.raises(RuntimeError, match="'outer' ended while 'inner' within it was open: leave the inner"):
-        outer.__exit__(None, None, None)
+    with pytest.raises(RuntimeError, match="'outer' cannot end while 'inner' within it is open: leave that block"):
+        outer.close()
+    outer.__exit__(None, None, None)
     inner.__exit__(None, None, None)
     assert [label for label, *_ in ends(renderer)] == ["inner", "outer"]
     assert renderer.closed == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,3 +201,19 @@ def test_more_bars_than_lines_stay_within_the_screen(renderer: str, clock: FakeC
     assert terminal.text.splitlines()[0].startswith("level 0")
     current().end(stages[0], "stopped")
     assert "stopped at 0/5" in terminal.text
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_an_epochs_line_comes_with_the_bars_as_they_are_then(renderer: str, clock: FakeClock) -> None:
+    """Never beside a bar that has the epoch still running."""
+    terminal = VirtualTerminal(80, 24)
+    with kbar.loop(epochs=3, renderer=RENDERERS[renderer](file=terminal)) as loop:
+        for epoch in loop.epochs():
+            for _ in epoch.steps(range(10)):
+                clock.advance(0.15)
+    replay = VirtualTerminal(80, 24)
+    for frame in terminal.received:
+        replay.write(frame)
+        for number in re.findall(r"^epoch (\d)/3 ", replay.text, flags=re.MULTILINE)[:2]:
+            bars = re.findall(rf"^epoch {number} .*", replay.text, flags=re.MULTILINE)
+            assert not bars, replay.text

@@ -67,13 +67,11 @@ class RichRenderer(Renderer):
         live.console.size = (columns, lines)
         width = columns - 1  # a full last column would make some terminals wrap
         above = lines_above(snapshot, width)
-        live.update(_Bars(rows(snapshot.stages, width)))
+        live.update(_Bars(rows(snapshot.stages, width)), refresh=live.is_started)
         if not live.is_started:
-            live.start()
-        if above:
+            live.start(refresh=True)
+        if above:  # after the bars, for what is printed brings up again those drawn last
             live.console.print(_Lines(above), soft_wrap=True)
-        else:
-            live.refresh()
         frame.commit()
 
     def close(self) -> None:
