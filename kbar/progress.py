@@ -300,8 +300,11 @@ class Stage:
 
     @property
     def stale(self) -> bool:
-        """Whether it failed, but what it lies within has gone on since."""
-        return bool(self.outcome and self.parent and not self.part and self.parent.done > self._left_at)
+        """Whether it failed, or what it lies within did, but what is around that has gone on since."""
+        above = self.parent
+        if above is None or above.stale:
+            return above is not None
+        return self.outcome is not None and not self.part and above.done > self._left_at
 
     @property
     def has_laps(self) -> bool:
