@@ -263,7 +263,7 @@ class Loop(_Block):
     def epochs(self) -> Iterator[Epoch]:
         """The epochs, each over when the next one is asked for.
 
-        One that is left by `break` counts if the last of its stages was done by then.
+        One that is left by `break` counts if the last of its stages was done by then, and none failed.
 
         Raises:
             RuntimeError: once the block is left.
@@ -392,11 +392,12 @@ class Epoch(_Logs):
         self._take(values)
 
     def finish(self) -> bool:
-        """The epoch is over; whether it had stages and the last of them was done."""
+        """The epoch is over; whether it had stages, of which none failed and the last was done."""
         self._over = True
         for part in self._parts:
             current().end(part, "stopped")
-        return bool(self._parts) and self._parts[-1].outcome == "done"
+        outcomes = [p.outcome for p in self._parts]
+        return outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}
 
     def _take(self, metrics: Mapping[str, object]) -> None:
         self._check_open()

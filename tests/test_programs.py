@@ -36,6 +36,7 @@ class Boom(Exception):
     """What goes wrong in programs."""
 
 
+FINE = ("done", "stopped")
 ERRORS = st.sampled_from([Boom, KeyboardInterrupt])
 
 
@@ -321,7 +322,7 @@ class Programs(RuleBasedStateMachine):
         parts = [c for c in node.children if c.part]
         if kind == "fit":  # Keras stops after the step
             node.done += 1
-        elif kind == "loop" and parts and all(p.outcome == "done" for p in parts):
+        elif kind == "loop" and parts and parts[-1].outcome == "done" and all(p.outcome in FINE for p in parts):
             self.end_epoch(node)
         self.finish(thread, node.own_end if kind in ("loop", "fit") else "stopped")
 
