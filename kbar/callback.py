@@ -114,6 +114,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
             ``"epochs"``.
         capture: whether lines that others print to `sys.stdout` and `sys.stderr` while bars are
             on a terminal go above them; otherwise they go where they may.
+        pacing: whether bars glide where steps land in jumps, never ahead of the truth and two
+            seconds behind it at most; else they jump with them. True at the root.
+        summary: whether an epoch's line says where its time went. False at the root.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what is allowed.
@@ -128,9 +131,11 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         metrics: Iterable[str] | None = None,
         leave: Leave | None = None,
         capture: bool = True,
+        pacing: bool | None = None,
+        summary: bool | None = None,
     ) -> None:
         super().__init__()
-        self._options = Options(renderer, throttle, metrics, leave, capture)
+        self._options = Options(renderer, throttle, metrics, leave, capture, pacing, summary)
         self._runs: list[_Run] = []  # the running ones, outermost first
         self._top: _Run | None = None
 

@@ -99,6 +99,8 @@ class Display:
                 part=part,
                 selection=options.selection if options else None,
                 leave=options.leave if options else None,
+                pacing=options.pacing if options else None,
+                summary=options.summary if options else None,
                 owner=owner,
                 source=source,
                 around=around,
@@ -199,7 +201,7 @@ class Display:
         with self._lock:
             self._sweep()
             now = self.clock()
-            for stage in self._tree():
+            for stage in reversed(self._tree()):  # inner ones first: by them outer ones know how far they are
                 stage.look(now)
             frames = [(t, s, t.closing) for t in self._targets if (s := self._frame(t, now))]
         # Without the lock, for writing may take its time; and a target that is over gives back the
@@ -223,7 +225,10 @@ class Display:
             self._targets = [t for t in self._targets if not t.closed.is_set()]
             if not self._targets and not self._roots:
                 return None
-            return max(0.02, min([0.1, *(t.period for t in self._targets)]))
+            period = max(0.02, min([0.1, *(t.period for t in self._targets)]))
+            # In step with the seconds of the run's clock, so that none is shown late.
+            late = (self.clock() - self._roots[0].started) % period if self._roots else 0.0
+            return period - late + (period if late > period / 2 else 0.0)
 
     # With the lock held.
 
@@ -291,7 +296,7 @@ class Display:
         inside = [s for s in self._tree() if target.includes(s)]
         shown = [s for s in inside if not s.stale and not (s.root.outcome and s.leave == "none")]
         # The laps' metrics stand in their own lines, or in the last state where those are not kept.
-        return tuple(s.view(now, with_metrics=not s.has_laps or s.leave != "epochs") for s in shown)
+        return tuple(s.view(now, with_metrics=not s.has_laps or s.leave != "epochs", paced=True) for s in shown)
 
     def _leaves(self, target: Target) -> list[Stage]:
         return [s for s in self._tree() if s.is_leaf and target.covers(s)]
@@ -301,7 +306,7 @@ class Display:
         with self._lock:
             if stage.outcome:
                 raise RuntimeError(f"the stage {stage.label!r} is over and cannot advance")
-            stage.sample()
+            stage.note_first()
             for target in self._targets:
                 if not target.renderer.live and target.covers(stage) and target.asks(stage, self.clock()):
                     target.add_line(stage, self.clock(), self._wall())

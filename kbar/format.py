@@ -93,7 +93,7 @@ def duration(seconds: float | None) -> str:
     """Seconds as ``m:ss`` or ``h:mm:ss``; ``-:--`` when unknown."""
     if seconds is None or not math.isfinite(seconds):
         return "-:--"
-    minutes, secs = divmod(int(max(0.0, seconds)), 60)
+    minutes, secs = divmod(int(max(0.0, seconds + 1e-6)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
 
@@ -129,7 +129,7 @@ def percentage(view: StageView) -> str:
 def count(view: StageView) -> str:
     """``done/total``, with the outcome where the stage ended early: ``stopped at 3/10``."""
     total = "?" if view.total is None else str(view.total)
-    at = f"{view.done:>{len(total)}}/{total}"
+    at = f"{view.done if view.shown is None else view.shown:>{len(total)}}/{total}"
     word = {"stopped": "stopped at ", "interrupted": "interrupted at ", "error": "failed at "}.get(view.outcome or "")
     return word + at.lstrip() if word else at
 
@@ -139,12 +139,42 @@ def metric_texts(metrics: Metrics) -> list[str]:
     return [f"{clean(name, 40).replace(' ', '_')}={number(plain(value, str(name)))}" for name, value in metrics]
 
 
+def eta(seconds: float | None, uncertain: bool = False) -> str:
+    """A remaining time such as ``1:23``, or ``~1:20`` where it is uncertain; "" if unknown.
+
+    It is rounded, to the second or, where uncertain, to the 5 seconds of a minute, the half
+    minutes of ten, the minutes of an hour, and ten minutes beyond.
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    limits = ((10, 1), (60, 5), (600, 30), (3600, 60), (math.inf, 600))
+    step = next(step for limit, step in limits if seconds < limit) if uncertain else 1
+    return ("~" if uncertain else "") + duration(math.floor(seconds / step + 0.5) * step)
+
+
 def data_fact(view: StageView) -> tuple[str, str]:
     """What there is to say of waiting for data: since when it is waited for now, else the share of it from a tenth."""
     if view.waiting >= 1.0:
-        return "waiting for data", f"{math.floor(view.waiting)}s" if view.waiting < 60 else duration(view.waiting)
+        return "waiting for data", _since(view.waiting)
     share = math.floor(view.data_share * 100 + 1e-9)
     return ("data", f"{share}%") if share > 10 and view.elapsed >= 0.5 else ("", "")
+
+
+def step_fact(view: StageView) -> str:
+    """What there is to say of a step that takes long: which one, for how long, and if that is out of proportion."""
+    if view.waiting >= 1.0 or view.running < (1.0 if view.stalled else max(3.0, 1.5 * view.usual)):
+        return ""
+    unit = "item" if view.unit == "it" else view.unit
+    return f"{'stalled at ' if view.stalled else ''}{unit} {view.done + 1} for {_since(view.running)}"
+
+
+def spent_facts(lap: StageView) -> list[tuple[str, float]]:
+    """Where a lap's time (s) went, if somebody wants to know."""
+    return [(name, seconds) for name, seconds in lap.spent if lap.summary and seconds >= 0.005]
+
+
+def _since(seconds: float) -> str:
+    return f"{math.floor(seconds)}s" if seconds < 60 else duration(seconds)
 
 
 @dataclass(frozen=True)
@@ -157,14 +187,20 @@ class Row:
     tail: str
 
 
-# From all that a line can say down to what it says at least; see `rows`.
-_LAYOUTS: tuple[tuple[str, ...], ...] = (
-    ("percentage", "count", "rate", "clock", "metrics", "data"),
-    ("percentage", "count", "clock", "metrics", "data"),
-    ("percentage", "count", "eta", "metrics", "data"),  # as many of the metrics as there is space for
-    ("percentage", "count", "data"),
-    ("count", "data"),
-    ("percentage", "count", "eta"),
+# From all that a line can say to what it says where there is less space; see `rows`.
+_WHOLE = (
+    ("percentage", "count", "rate", "clock", "metrics", "data", "note"),
+    ("percentage", "count", "clock", "metrics", "data", "note"),
+    ("percentage", "count", "time", "metrics", "data", "note"),
+)
+# Where that is not enough: the first with as many of the metrics as there is space for.
+_SHORT = (
+    ("percentage", "count", "time", "metrics", "note"),
+    ("percentage", "count", "time", "note"),
+    ("count", "time", "note"),
+    ("count", "note"),
+    ("percentage", "count", "time"),
+    ("count", "time"),
     ("percentage", "count"),
     ("count",),
 )
@@ -174,65 +210,69 @@ _NARROWEST_BAR = 5
 def rows(views: Sequence[StageView], width: int) -> list[Row]:
     """The lines of all bars, each in at most `width` columns (of at least 10).
 
-    Behind the bar stand percentage, count, rate, elapsed, remaining, metrics and what is waited
-    for. Where a line is short of space its rate goes first, then the elapsed time, then metrics
-    from the right, at last the remaining time, the percentage and the waiting. Bars, percentages
-    and counts are aligned.
+    Behind the bar stand percentage, count, rate, elapsed, remaining, metrics, the share of
+    waiting for data, and what takes long right now. Where space is short, rates go first, then
+    elapsed times, then percentages, if that lets all metrics stay; else the share of waiting goes,
+    and metrics from the right. Bars, percentages and counts are aligned.
     """
     if not views:
         return []
     # Keras's own stages all fit ten columns: the bars stay put as stages come and go.
     title = min(max(10 if width >= 60 else 0, *(cells(v.title) for v in views)), max(8, width // 4))
-    bar = max(_NARROWEST_BAR, min(30, width // 5))
+    bar = max(_NARROWEST_BAR, min(30, width * 3 // 20))
     if width - title - bar < 20:
         bar = _NARROWEST_BAR
         title = max(1, min(title, width - bar - 2 - max(cells(count(v)) for v in views)))
     space = width - title - bar - 2
     gap = "  " if width >= 60 else " "
     columns = _columns(views)
-    lines = []
-    for i, view in enumerate(views):
-        texts = {name: column[i] for name, column in columns.items()}
-        tail = _tail(texts, metric_texts(view.metrics), gap, space)
-        lines.append(Row(view, pad(shorten(view.title, title), title), bar, tail))
-    return lines
+    texts = [
+        {**{name: [column[i]] for name, column in columns.items()}, "metrics": metric_texts(view.metrics)}
+        for i, view in enumerate(views)
+    ]
 
+    def line(layout: Sequence[str], of: Mapping[str, list[str]]) -> str:
+        return gap.join(filter(None, itertools.chain(*(of[name] for name in layout)))).rstrip()
 
-def _tail(texts: Mapping[str, str], metrics: list[str], gap: str, space: int) -> str:
-    def line(layout: Sequence[str]) -> str:
-        parts = (metrics if name == "metrics" else [texts[name]] for name in layout)
-        return gap.join(filter(None, itertools.chain.from_iterable(parts))).rstrip()
-
-    for layout in _LAYOUTS[:2]:
-        if cells(line(layout)) <= space:
-            return line(layout)
-    while metrics and cells(line(_LAYOUTS[2])) > space:
-        metrics.pop()
-    fitting = (line(layout) for layout in _LAYOUTS[2:] if cells(line(layout)) <= space)
-    return next(fitting, None) or shorten(line(_LAYOUTS[-1]), space)
+    for layout in (*_WHOLE, *(layout[1:] for layout in _WHOLE)):
+        tails = [line(layout, of) for of in texts]
+        if all(cells(tail) <= space for tail in tails):
+            break
+    else:
+        tails = []
+        for of in texts:
+            while of["metrics"] and cells(line(_SHORT[0], of)) > space:
+                of["metrics"].pop()
+            fitting = (tail for layout in _SHORT if cells(tail := line(layout, of)) <= space)
+            tails.append(next(fitting, None) or shorten(of["count"][0], space))
+    return [
+        Row(view, pad(shorten(view.title, title), title), bar, tail) for view, tail in zip(views, tails, strict=True)
+    ]
 
 
 def _columns(views: Sequence[StageView]) -> dict[str, list[str]]:
     """What stands behind the bars, each column in one width.
 
-    Room for "98.1k step/s" and "0:42<1:23" is kept also before they are known and while they are
-    shorter: what stands behind them is not to jump about.
+    Room for "98.1k step/s" and "0:42 eta ~1:20" is kept also before they are known and while
+    they are shorter: what stands behind them is not to jump about.
     """
     elapsed = [duration(v.elapsed) for v in views]
-    remaining = ["" if v.outcome or v.remaining is None else duration(v.remaining) for v in views]
-    clocks = [f"{e}<{r}" if r else e for e, r in zip(elapsed, remaining, strict=True)]
+    etas = ["" if v.outcome else eta(v.remaining, v.uncertain) for v in views]
+    clocks = [f"{e} eta {r}" if r else e for e, r in zip(elapsed, etas, strict=True)]
+    times = [f"eta {r}" if r else e for e, r in zip(elapsed, etas, strict=True)]
     counts = [count(v) for v in views]
     rates = [rate(v.rate, v.unit) for v in views]
-    etas = [f"eta {r}" if r else "" for r in remaining]
-    clock_width = max(2 * max(map(len, elapsed)) + 1, *map(len, clocks))
+    running = any(v.outcome is None for v in views)
+    clock_width = max(2 * max(map(len, elapsed)) + 6 if running else 0, *map(len, clocks))
     rate_width = max(cells(v.unit) for v in views) + 8
     return {
         "percentage": [f"{percentage(v):>4}" for v in views],
         "count": [f"{c:>{max(map(len, counts))}}" for c in counts],
         "rate": [f"{r:>{rate_width}}" for r in rates],
         "clock": [f"{c:<{clock_width}}" for c in clocks],
-        "eta": [f"{e:<{max(map(len, etas))}}" for e in etas],
-        "data": [" ".join(data_fact(v)).strip() for v in views],
+        "time": [f"{t:<{max(map(len, times))}}" for t in times],
+        "data": [" ".join(data_fact(v)) if v.waiting < 1.0 else "" for v in views],
+        "note": [" ".join(data_fact(v)) if v.waiting >= 1.0 else step_fact(v) for v in views],
     }
 
 
@@ -253,6 +293,10 @@ def ended_line(lap: StageView, width: int) -> str:
     early = [] if lap.outcome == "done" else [count(lap)]
     metrics = metric_texts(lap.metrics)
     data = [" ".join(data_fact(lap))] if data_fact(lap)[0] else []
-    while cells(line := "  ".join([lap.title, *facts, *early, *metrics, *data])) > width and (facts or metrics):
-        (facts or metrics).pop()
+    spent = [f"{name} {took(seconds)}" for name, seconds in spent_facts(lap)]
+    while cells(line := "  ".join([lap.title, *facts, *early, *metrics, *data, *spent])) > width:
+        expendable = next((each for each in (facts[1:] and facts, spent, facts, metrics) if each), None)
+        if not expendable:
+            break
+        expendable.pop()
     return shorten(line, width)

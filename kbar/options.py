@@ -30,6 +30,8 @@ class Options:
     metrics: Iterable[str] | None = None
     leave: Leave | None = None
     capture: bool = True
+    pacing: bool | None = None
+    summary: bool | None = None
 
     def __post_init__(self) -> None:
         if not self._renderers():
@@ -58,8 +60,10 @@ class Options:
             object.__setattr__(self, "metrics", patterns)  # an iterator would be empty the second time
         if self.leave is not None and self.leave not in get_args(Leave):
             raise ValueError(f"leave must be one of {', '.join(map(repr, get_args(Leave)))}; got {self.leave!r}")
-        if not isinstance(self.capture, bool):
-            raise TypeError(f"capture must be True or False; got {self.capture!r}")
+        for name in ("capture", "pacing", "summary"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (value is not None or name == "capture"):
+                raise TypeError(f"{name} must be True or False; got {value!r}")
 
     def _renderers(self) -> list[object]:
         return list(self.renderer) if isinstance(self.renderer, (list, tuple)) else [self.renderer]
@@ -88,6 +92,8 @@ class DisplayOptions(TypedDict, total=False):
     metrics: Iterable[str] | None
     leave: Leave | None
     capture: bool
+    pacing: bool | None
+    summary: bool | None
 
 
 def options_of(given: DisplayOptions) -> Options:

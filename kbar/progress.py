@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from .format import clean
 from .metrics import Selection
 from .snapshot import Outcome, StageView
-from .timing import RateMeter, run_remaining
+from .timing import Countdown, Laps, Outlook, Pace, Pacer, RunningPart
 
 Leave = Literal["epochs", "run", "none"]
 """What stays on screen: a line for each epoch and the last state, the last state, nothing."""
@@ -23,6 +23,7 @@ _keys = itertools.count(1)
 _Landing = tuple[int, float, "Mapping[str, object] | None"]  # position, seconds, metrics
 _position = operator.itemgetter(0)
 NEVER = sys.maxsize  # a position that is not reached; infinity would make each comparison slower
+_UNCERTAIN = 0.25  # the share by which a rate may be off that remaining times do not say so
 _THREADS = 32  # as many as Python's thread pools have at most
 
 
@@ -69,7 +70,8 @@ class Stage:
         initial: units that were done before.
         title: what the bar is labelled with, if not `label`.
         part: whether the stage belongs to its parent's current lap.
-        selection, leave: which metrics show, what stays on screen; the parent's by default.
+        selection, leave, pacing, summary: which metrics show, what stays on screen, whether bars
+            glide, whether laps say where their time went; the parent's by default.
         owner: whose end is the stage's end.
         source: knows the position between two steps that land, and of waiting for data.
 
@@ -78,6 +80,9 @@ class Stage:
         around: the innermost stage where this one began.
         held: whether somebody's `with` block keeps it open.
     """
+
+    _pace: Pace
+    _pacer: Pacer
 
     def __init__(
         self,
@@ -94,6 +99,8 @@ class Stage:
         part: bool = False,
         selection: Selection | None = None,
         leave: Leave | None = None,
+        pacing: bool | None = None,
+        summary: bool | None = None,
         owner: Owner | None = None,
         source: Source | None = None,
         around: Stage | None = None,
@@ -107,6 +114,8 @@ class Stage:
         self.part = part
         self.selection: Selection = selection or (parent.selection if parent else Selection())
         self.leave: Leave = leave or (parent.leave if parent else "epochs")
+        self.pacing: bool = pacing if pacing is not None else parent.pacing if parent else True
+        self.summary: bool = summary if summary is not None else parent.summary if parent else False
         self.owner = owner
         self.around = around
         self.held = False
@@ -122,18 +131,29 @@ class Stage:
         self._firm = firm
         self._source = source
         self._learned: dict[str, int] = {}  # totals of earlier laps' parts, by label
+        self._paces: dict[str, tuple[Pace, Pacer]] = {}  # how fast they go, likewise
         self._clock = clock
         self._on_watch = on_watch
         self._set_position(initial)
+        if part and parent and not any(c.label == self.label and not c.outcome for c in parent.children):
+            known = parent._paces.setdefault(self.label, (self._pace, self._pacer))
+            self._pace, self._pacer = known
+            for each in known:
+                each.restart(self.started, initial)
+        self._countdown = Countdown()
         self._ended: float | None = None
         self._left_at = 0  # where its parent was then
+        self._first_wait = 0.0  # seconds of the first execution that were waiting for data
+        self._laps = Laps()
+        self._spent: dict[str, float] = {}  # where the running lap's time went, in seconds
+        self._spent_on = ""
+        self._inner_at, self._inner_usual, self._inner_number = initial, 0, 0  # stages within a unit
         self._lap_started: float | None = None
-        self._lap_seconds: list[float] = []
 
     def _set_position(self, initial: int) -> None:
         self.initial = initial
         self._landed = deque[_Landing]([(initial, self.started, None)], maxlen=_THREADS)
-        self._meter = RateMeter(self.started, initial)
+        self._pace, self._pacer = Pace(self.started, initial), Pacer(self.started, initial)
 
     # The path of a batch.
 
@@ -158,34 +178,57 @@ class Stage:
     def finish_lap(self, metrics: Mapping[str, object] | None) -> None:
         """The current lap is done. It is held back, for whoever comes late to add metrics to."""
         now = self._clock()
-        started = self.started if self._lap_started is None else self._lap_started
+        took = now - (self.started if self._lap_started is None else self._lap_started)
         parts = [c for c in self.children if c.part]
-        excess = sum(p._meter.first_excess for p in parts) if not self._lap_seconds else 0.0
-        self._lap_seconds.append(max(0.0, now - started - excess))
+        main = parts[0] if parts else None
         number = self._count(self.done + 1)
         width = len(self._count(self.total or 0))
         view = replace(
-            parts[0].view(now) if parts else self.view(now),
+            (main or self).view(now),
             key=self.key,
             depth=self.depth,
             label=self.unit,
             title=f"{self._heading}{self.unit} {number:>{width}}",
             path=f"{self._path} {self.unit} {number}",
             part=False,
-            elapsed=now - started,
-            rate=parts[0].rate if parts else None,
+            elapsed=took,
+            rate=main.rate if main else None,
             remaining=None,
             run_remaining=None,
-            outcome=parts[0].outcome if parts else "done",
+            outcome=main.outcome if main else "done",
+            spent=(*self._spent.items(), ("other", max(0.0, took - sum(self._spent.values())))),
         )
         self.held_lap = (view, metrics)
+        self._laps.lap_over(took)
+        self._spent = {}
         self.advance_to(self.done + 1, metrics)
         self._lap_started = now
+
+    def _part_over(self, part: Stage, now: float) -> None:
+        """Takes note of where the time of a part of the running lap went."""
+        took = part._busy(now)
+        once, opening = part._extra
+        self._laps.part_over(part.label, took - once - opening, once)
+        if not self._spent:  # the first part is what a lap is about
+            self._spent_on = part.label
+        if part.label == self._spent_on:
+            first = part._pace.first[0] - part._first_wait if part._pace.first and not part._pace.again else 0.0
+            data = part._waited(now)
+            facts = {"first": first, "steps": took - first - data, "data": data}
+        else:
+            taken = part.label in ("first", "steps", "data", "other")
+            facts = {f"stage {part.label}" if taken else part.label: took}
+        for name, seconds in facts.items():
+            self._spent[name] = self._spent.get(name, 0.0) + max(0.0, seconds)
 
     def add(self, child: Stage) -> None:
         """`child` begins within; what failed before, or a finished part of the same name, leaves the picture for it."""
         self.children = [c for c in self.children if not c.outcome or (c.part and c.label != child.label)]
         self.children.append(child)
+        if not child.part:
+            if self._inner_at != self.done:
+                self._inner_at, self._inner_usual, self._inner_number = self.done, self._inner_number, 0
+            self._inner_number += 1
 
     def drop_parts(self) -> None:
         """The current lap's finished parts leave the picture."""
@@ -193,7 +236,11 @@ class Stage:
 
     def finish(self, outcome: Outcome) -> None:
         """The stage is over. Where its total was unknown, it is the position now."""
-        self._ended = self._clock()
+        now = self._clock()
+        self._ended = now
+        if self.part and self.parent:
+            self._ended = self.started + self._busy(now)  # what comes after the last step is somebody else's
+            self.parent._part_over(self, now)
         self.watch = -1  # whoever advances it now is to hear of it
         self._left_at = self.parent.done if self.parent else 0
         if outcome in ("done", "stopped"):
@@ -205,14 +252,28 @@ class Stage:
         self.outcome = outcome
 
     def look(self, now: float) -> None:
-        """A frame may be drawn soon."""
-        if self._source and not self.outcome:
+        """A frame may be drawn soon: whatever moves with time moves on."""
+        if self.outcome:
+            return
+        if self._source:
             self._source.look(now)
-
-    def sample(self) -> None:
-        """Takes note of when the latest step landed; the first is to be noted by itself."""
         done, at, _ = self._latest
-        self._meter.sample(at, done)
+        self.note_first()
+        self._pace.sample(at, done)
+        self._pacer.sample(at, done)
+        within = self._within_unit(now)
+        if within is None:
+            self._pacer.move(now, self._pace.rate, self.total)
+        else:
+            self._pacer.jump(self.done, within)
+        self._countdown.correct(now, self._estimate(now))
+
+    def note_first(self) -> None:
+        """Takes note of the first execution, once it is over."""
+        if self._pace.first is None:
+            done, at, _ = self._latest
+            self._pace.sample(at, done)
+            self._first_wait = self._waited(at)
 
     # What is true.
 
@@ -311,13 +372,18 @@ class Stage:
         """Whether the stage's units are laps (epochs) with stages of their own."""
         return self._lap_started is not None
 
-    def view(self, now: float, with_metrics: bool = True) -> StageView:
-        """The stage at time `now` (s)."""
+    def view(self, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
+        """The stage at time `now` (s); `paced` as a bar is to show it, else as it is."""
         _, _, metrics = self._latest
-        self.sample()
         done, total = self.done, self.total
-        elapsed = max(0.0, (now if self._ended is None else self._ended) - self.started)
-        waited = self._source.waited(now) if self._source else 0.0
+        done = done if total is None else min(done, total)
+        shown, position = done, float(done)
+        if paced and self.pacing and not self.outcome:
+            position = self._pacer.position if total is None else min(self._pacer.position, total)
+            shown = min(done, self._pacer.count)
+        elapsed = self._elapsed(now)
+        steps = self.is_leaf and not self.has_laps and (total is None or done < total)
+        running = max(0.0, now - self._pace.at) if steps else 0.0
         return StageView(
             key=self.key,
             depth=self.depth,
@@ -326,44 +392,113 @@ class Stage:
             path=self._path,
             unit=self.unit,
             part=self.part,
-            done=done if total is None else min(done, total),
+            done=done,
+            shown=shown,
+            position=position,
             total=total,
             seen=now,
             elapsed=elapsed,
             rate=self.rate,
             remaining=self.remaining(now),
             run_remaining=self.root.remaining(now),
+            uncertain=self._uncertain,
             waiting=self._source.waiting(now) if self._source and not self.outcome else 0.0,
-            data_share=min(1.0, waited / elapsed) if elapsed else 0.0,
+            data_share=min(1.0, self._waited(now) / elapsed) if elapsed else 0.0,
+            running=running,
+            usual=self._pace.interval,
+            stalled=bool(running) and self._pace.stalls(now),
             metrics=self.selection.pick(metrics or self.logged) if with_metrics else (),
             outcome=self.outcome,
+            summary=self.summary,
         )
+
+    def _elapsed(self, now: float) -> float:
+        return max(0.0, (now if self._ended is None else self._ended) - self.started)
+
+    def _busy(self, now: float) -> float:
+        """Seconds it has run for, up to its last step."""
+        total = self._total
+        complete = total is not None and self.done >= total
+        return max(0.0, self._latest[1] - self.started) if complete else self._elapsed(now)
+
+    @property
+    def _extra(self) -> tuple[float, float]:
+        """Seconds by which it began too slowly: once and for all, and as it will again in the next lap."""
+        return (0.0, self._pace.opening) if self._pace.again else (self._pace.first_excess, 0.0)
+
+    @property
+    def _uncertain(self) -> bool:
+        if self.has_laps:
+            return not self._laps.rate or any(p._pace.error > _UNCERTAIN for p in self._running_parts[:1])
+        return self._pace.error > _UNCERTAIN
+
+    def _waited(self, now: float) -> float:
+        return self._source.waited(now) if self._source else 0.0
 
     @property
     def rate(self) -> float | None:
         """Units per second: of late while running, all in all once over; None before there is a basis."""
         if self._ended is not None:
             took, units = self._ended - self.started, self.done - self.initial
-        elif self._lap_seconds:
-            took, units = sum(self._lap_seconds), len(self._lap_seconds)
-        else:
-            return self._meter.rate
-        return units / took if took > 0 and units > 0 else None
+            return units / took if took > 0 and units > 0 else None
+        return self._laps.rate if self.has_laps else self._pace.rate
 
     def remaining(self, now: float) -> float | None:
         """Seconds until the stage is over, as of time `now` (s); None without a basis, or when it is."""
+        return None if self.outcome else self._countdown.at(now)
+
+    # What is estimated.
+
+    def _estimate(self, now: float) -> float | None:
+        """Seconds that the stage still needs; None without a basis."""
         total = self.total
-        if total is None or self.outcome:
+        if total is None:
             return None
-        if self._lap_started is None:
-            return max(0, total - self.done) / self.rate if self.rate else None
-        left = total - self.done - 1
-        if left < 0:
-            return 0.0
-        main = next((c for c in self.children if c.part), None)
-        pace = main._meter.rate if main else None
-        steps_left = steps_all = None
-        if main and pace and main.total is not None:
-            steps_all = (main.total - main.initial) / pace
-            steps_left = max(0, main.total - main.done) / pace
-        return run_remaining(left, self._lap_seconds, now - self._lap_started, steps_left, steps_all)
+        left = max(0, total - self.done)
+        if self.has_laps:
+            ahead = self._outlook(now)
+            return ahead.left + ahead.later * (left - 1) if ahead and left else 0.0 if ahead else None
+        known = self._pace.remaining(now, left)
+        unit = self._inner.remaining(now) if self._inner and self._inner_number == 1 else None
+        if known is not None or unit is None or not left:
+            return known
+        return unit + (now - self._pace.at + unit) * (left - 1)  # the first unit is not over, but known by its inside
+
+    def _outlook(self, now: float) -> Outlook | None:
+        """What is to be expected of the running lap, and of those to come."""
+        running = []
+        for part in self._running_parts:
+            if not part.outcome:
+                steps = None if part.total is None else part.total - part.initial
+                whole = None if steps is None else part._pace.remaining(part._pace.at, steps)
+                left = 0.0 if steps is not None and part.done == part.total else part.remaining(now)
+                once, opening = part._extra
+                running.append(RunningPart(part.label, part._busy(now) - once - opening, once, left, whole))
+        began = self.started if self._lap_started is None else self._lap_started
+        return self._laps.outlook(max(0.0, now - began), running)
+
+    @property
+    def _running_parts(self) -> list[Stage]:
+        """What there is of the running lap; those of the one before may still be on show."""
+        return [] if self.held_lap else [c for c in self.children if c.part]
+
+    @property
+    def _inner(self) -> Stage | None:
+        """The stage within that runs, and is no part of a lap."""
+        return next((c for c in reversed(self.children) if not c.part and not c.outcome), None)
+
+    def _within_unit(self, now: float) -> float | None:
+        """The share of the running unit that is done, as far as what is within tells; None if nothing is."""
+        if self.has_laps:
+            ahead, parts = self._outlook(now), self._running_parts
+            share = 1 - ahead.left / ahead.whole if ahead and ahead.whole > 0 else parts[0]._share if parts else 0.0
+        elif self._inner:  # as many as there were in the unit before
+            share = (self._inner_number - 1 + self._inner._share) / max(self._inner_usual, self._inner_number)
+        else:
+            return None
+        return max(0.0, min(Pacer.MOST, share))
+
+    @property
+    def _share(self) -> float:
+        """The share of the stage that is done, as its bar shows it; 0 where that is not known."""
+        return min(1.0, self._pacer.position / self.total) if self.total else float(self.outcome is not None)

@@ -25,6 +25,15 @@ class StageView:
     the picture on the run's monotonic clock. `run_remaining` is the outermost stage's. `waiting`
     is for how long a loop has been waiting for its next item (0 if it is not), `data_share` the
     share of `elapsed` that it has waited for items in all; both are 0 where that is not known.
+
+    `position` is where a bar stands that glides to `done`: behind it by two seconds at most, or,
+    where steps take longer than that, ahead by the running one's expected share; `shown` is the
+    count beside it. None stands for `done`. `uncertain` says
+    that `rate` and the remaining times are rough. `running` is for how long the current step has
+    been running, `usual` how long one takes typically, `stalled` whether the former is out of all
+    proportion. `spent` says where the time of a lap went: ``first`` (the first execution),
+    ``steps``, ``data`` (waiting for it), other stages by their labels, and ``other`` (what
+    callbacks do); `summary` whether the user wants to be told.
     """
 
     key: int
@@ -45,13 +54,22 @@ class StageView:
     outcome: Outcome | None
     waiting: float = 0.0
     data_share: float = 0.0
+    shown: int | None = None
+    position: float | None = None
+    uncertain: bool = False
+    running: float = 0.0
+    usual: float = 0.0
+    stalled: bool = False
+    spent: tuple[tuple[str, float], ...] = ()
+    summary: bool = False
 
     @property
     def fraction(self) -> float | None:
-        """The share that is done, from 0 to 1; None where the total is unknown."""
+        """The share that a bar is to show, from 0 to 1; None where the total is unknown."""
         if self.total is None:
             return None
-        return self.done / self.total if self.total else 1.0
+        position = self.done if self.position is None else self.position
+        return position / self.total if self.total else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ class Target:
         No line says the same again but because of the time, and none is for the last step: the
         stage's end says it.
         """
-        tick = self._tick(stage, now)
+        # A frame may come a little early, as timers have it, but not be missed.
+        tick = self._tick(stage, now + 0.01 if self.renderer.live else now)
         if not self.renderer.live:
             again = tick.done == tick.drawn_done and now - tick.drawn_at < self.period
             if again or (tick.total is not None and tick.done >= tick.total):

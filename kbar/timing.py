@@ -1,76 +1,414 @@
-"""Owns what can be told from times and counts alone: rate and remaining time."""
+"""Owns what can be told from times and counts alone: pace, remaining time, and where a bar stands."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median_low
 
 
-class RateMeter:
-    """The current rate of a stage, in units per second, from the times its steps landed.
+class _Sums:
+    """Sums over intervals that forget: what lies `memory` seconds back counts for 1/e; a few are always kept."""
 
-    A time-weighted mean that forgets: every interval counts by its length, and what lies
-    `memory` seconds back counts for 1/e. Lengths and counts are decayed alike and then
-    divided, so lumps (many steps in one go) and pauses leave no bias, as they would in a mean
-    of rates. The first execution is set apart: it traces and compiles, and is no basis for
-    what follows.
+    def __init__(self, memory: float) -> None:
+        self._memory = memory
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self.seconds = self.units = self.intervals = 0.0
+        self._squares = 0.0, 0.0, 0.0  # seconds², seconds·units, units²
+
+    def add(self, seconds: float, units: float) -> None:
+        kept = max(0.8, math.exp(-seconds / self._memory))
+        self.seconds = self.seconds * kept + seconds
+        self.units = self.units * kept + units
+        self.intervals = self.intervals * kept + 1
+        aa, ab, bb = self._squares
+        self._squares = aa * kept + seconds**2, ab * kept + seconds * units, bb * kept + units**2
+
+    def become(self, other: _Sums) -> None:
+        """Remembers what `other` does and nothing else."""
+        self.seconds, self.units, self.intervals = other.seconds, other.units, other.intervals
+        self._squares = other._squares
+
+    @property
+    def pace(self) -> float:
+        """Seconds a unit takes."""
+        return self.seconds / self.units
+
+    @property
+    def error(self) -> float:
+        """The share by which the pace may be off: the standard error of a ratio of two means."""
+        aa, ab, bb = self._squares
+        return math.sqrt(max(0.0, aa - 2 * self.pace * ab + self.pace**2 * bb)) / self.seconds
+
+
+class Pace:
+    """How fast a stage goes, from when its steps landed.
+
+    Seconds a unit are seconds over units, both in sums that forget: so lumps (many steps in one
+    go) leave no bias, as they do in means of rates. Apart from them stand the first execution,
+    which traces and compiles and says nothing of what follows, and stalls: intervals out of all
+    proportion. What a stall costs and how many units lie between two is told from the latest
+    few, so that the estimate does not swing with each. A single one may be another compilation:
+    it counts in part. Once the latest seconds differ from the rest by more than chance (by
+    `_CHANGE` standard errors), the speed has changed for good, and they are all that is
+    remembered.
 
     Args:
         started: when the stage began, in seconds of any clock.
         initial: the position it began at.
-        memory: seconds.
+        memory, recent: seconds; what lies so far back counts for 1/e, and what counts as the latest.
     """
 
-    def __init__(self, started: float, initial: int, memory: float = 15.0) -> None:
-        self._memory = memory
-        self._at, self._done = started, initial
-        self._first: tuple[float, int] | None = None
-        self._seconds = 0.0
-        self._steps = 0.0
+    _BASIS = 2.0  # seconds after which the rest may be told
+    _ODD = 5.0  # how many usual intervals make a stall
+    _ODD_SECONDS = 0.4  # and how many seconds at least
+    _STALLS = 4  # so many in a row are none
+    _ONCE = 0.6  # for how much the only one counts
+    _CHANGE = 4.0
+
+    def __init__(self, started: float, initial: int, memory: float = 30.0, recent: float = 2.5) -> None:
+        self.at, self.done = started, initial
+        self.first: tuple[float, int] | None = None
+        self.again, self.opening, self._opens = False, 0.0, True
+        self._basis_at = started + self._BASIS
+        self._odd: list[tuple[float, int]] = []  # the latest intervals, while all of them were odd
+        self._all, self._recent = _Sums(memory), _Sums(recent)
+        self._stalls: deque[float] = deque(maxlen=5)  # seconds they took beyond the usual
+        self._stalled_at: deque[int] = deque([initial], maxlen=6)  # the position after each, and before the first
+
+    def restart(self, started: float, initial: int) -> None:
+        """The same stage begins again, in the next epoch: what is known of it still holds."""
+        self.again, self.opening, self._opens = self.first is not None, 0.0, True
+        moved = initial - self.done
+        self._stalled_at = deque([place + moved for place in self._stalled_at], self._stalled_at.maxlen)
+        self.at, self.done = started, initial
 
     def sample(self, at: float, done: int) -> None:
         """Take note that the latest step landed at time `at` (s) and made it `done` in all."""
-        seconds, steps = at - self._at, done - self._done
-        if steps <= 0 or seconds < 0:  # nothing new, or a clock that jumped
+        seconds, units = at - self.at, done - self.done
+        if units <= 0 or seconds < 0:  # nothing new, or a clock that jumped
             return
-        self._at, self._done = at, done
-        if self._first is None:
-            self._first = (seconds, steps)
+        self.at, self.done = at, done
+        if self.first is None:
+            self.first = seconds, units
             return
-        kept = math.exp(-seconds / self._memory)
-        self._seconds = self._seconds * kept + seconds
-        self._steps = self._steps * kept + steps
+        opens, self._opens = self._opens, False
+        if not self._is_odd(seconds):
+            self._odd.clear()
+            self._add(seconds, units)
+            return
+        usual = min(seconds, units * self._all.pace)
+        if opens:  # what begins an epoch, such as the filling of a buffer, is no stall among steps
+            self.opening = seconds - usual
+        else:
+            self._stalls.append(seconds - usual)
+            self._stalled_at.append(done)
+            self._odd.append((seconds, units))
+        if len(self._odd) < self._STALLS:
+            self._add(usual, units)
+            return
+        self._all.clear()  # nothing but stalls is what is usual by now
+        self._recent.clear()
+        self._stalls.clear()
+        self._stalled_at = deque([done], self._stalled_at.maxlen)
+        for interval in self._odd:
+            self._add(*interval)
+        self._odd.clear()
+
+    def _add(self, seconds: float, units: int) -> None:
+        self._all.add(seconds, units)
+        self._recent.add(seconds, units)
+        if self._recent.intervals >= 4 and self._recent.seconds > 0:
+            difference = abs(math.log(self._recent.pace / self._all.pace))
+            if difference > self._CHANGE * max(self._recent.error, 0.05):
+                self._all.become(self._recent)
+                self._recent.clear()  # part of it was before the change, as the next few will show
+
+    def stalls(self, now: float) -> bool:
+        """Whether the step that is running at time `now` (s) takes out of all proportion."""
+        return self._is_odd(now - self.at)
+
+    def _is_odd(self, seconds: float) -> bool:
+        return self._all.intervals >= 3 and seconds > max(self._ODD_SECONDS, self._ODD * self.interval)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two landings, typically; 0 before there is a basis."""
+        return self._all.seconds / self._all.intervals if self._all.intervals else 0.0
+
+    def _stalling(self, running: float = 0.0) -> float:
+        """Seconds a unit that are lost to stalls, the one included that has been running for so long."""
+        stalls, places = list(self._stalls), list(self._stalled_at)
+        if self._is_odd(running):
+            stalls, places = [*stalls, running - self.interval], [*places, self.done]
+        if not stalls:
+            return 0.0
+        # The next one may be due any moment, or there may be none any more.
+        between = max((places[-1] - places[0]) / len(stalls), (self.done - places[0]) / (len(stalls) + 1), 1.0)
+        if len(stalls) > 1:
+            return fmean(stalls) / between
+        # The only one has less and less to say once it should have recurred, and never much that is not in proportion.
+        before = max(1, places[-1] - places[0])
+        fades = min(1.0, max(0.0, 2.0 - (self.done - places[-1]) / before))
+        return self._ONCE * fades * min(stalls[0], 4 * before * self._all.pace) / between
 
     @property
     def rate(self) -> float | None:
         """Units per second; None before there is a basis."""
-        return self._steps / self._seconds if self._seconds > 0 else None
+        return 1 / (self._all.pace + self._stalling()) if self._all.seconds > 0 else None
+
+    @property
+    def error(self) -> float:
+        """The share by which the rate may be off."""
+        if self._all.seconds <= 0 or self._all.intervals < 2:
+            return math.inf
+        usual, lost = self._all.pace, self._stalling()
+        by_stalls = lost / math.sqrt(len(self._stalls) or 1)
+        return math.hypot(self._all.error * usual, by_stalls) / (usual + lost)
 
     @property
     def first_excess(self) -> float:
         """Seconds by which the first execution took longer than its steps do by now."""
-        if self._first is None or self.rate is None:
+        if self.first is None or self.rate is None:
             return 0.0
-        seconds, steps = self._first
-        return max(0.0, seconds - steps / self.rate)
+        seconds, units = self.first
+        return max(0.0, seconds - units / self.rate)
+
+    def remaining(self, now: float, units: float) -> float | None:
+        """Seconds that `units` more take, as of time `now` (s); None before there is a basis."""
+        if now < self._basis_at or not self.first:
+            return None
+        running = max(0.0, now - self.at)
+        if self._all.seconds <= 0:  # only what runs for about as long as the first did is of its kind
+            seconds, first = self.first
+            return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
+        pace = self._all.pace + self._stalling(running)
+        return max(0.0, units * pace - min(running, self.interval))
 
 
-def run_remaining(
-    left: int, laps: Sequence[float], elapsed: float, steps_left: float | None, steps_all: float | None
-) -> float | None:
-    """Seconds until a run of laps (epochs) is over; None before there is a basis.
+class Pacer:
+    """Where a bar stands, so that it glides though steps land in jumps.
+
+    A jitter buffer, as players of audio have: what arrives unevenly is played out evenly, a
+    little later. The position is drawn towards the line that rises at the stage's own rate and
+    just touches, from below, the staircase of what has landed lately: at that delay, and at no
+    shorter one, the buffer would not have run dry. Whatever has landed has to be shown within
+    `DELAY`, and the speed that takes is known in advance, so catching up is smooth as well.
+
+    Where steps land more than `FAR` apart, no buffer could be long enough: there the position
+    moves on within the running execution, as its expected duration passes, slower and slower
+    towards its end, which it does not reach; and the count is the truth.
 
     Args:
-        left: laps still to come after the current one.
-        laps: seconds each finished lap took, the first without its first execution.
-        elapsed: seconds the current lap has run for.
-        steps_left: seconds the current lap's steps still need, where known.
-        steps_all: seconds all the current lap's steps take at their present rate, where known.
+        started: when the stage began, in seconds of any clock.
+        initial: the position it began at.
+
+    Attributes:
+        position: where the bar stands, in units.
+        count: the count beside it, never above the truth.
     """
-    recent = laps[-5:]
-    typical = sum(recent) / len(recent) if recent else steps_all
-    if typical is None:
-        return None
-    # Before the first lap is over, only its steps are known; afterwards also what follows them.
-    current = (steps_left or 0.0) if not recent else max(typical - elapsed, steps_left or 0.0)
-    return max(0.0, current) + left * typical
+
+    DELAY = 1.8
+    FAR = 2.0
+    MOST = 0.99  # of what is running, so much is shown as done at most
+    _WINDOW = 8.0  # how long a gap is remembered that the buffer has to outlast, in seconds
+    _EASE = 1.2  # the time constant of drawing near the line, in seconds
+    _EASE_FAR = 2.5
+    _MARGIN = 0.25  # seconds by which the line stays below the staircase
+    _KNEE = 0.85  # the share of an execution's expected duration after which it slows down
+
+    def __init__(self, started: float, initial: int) -> None:
+        self._gaps: deque[tuple[float, int]] = deque(maxlen=3)  # seconds and units of the latest executions
+        self.restart(started, initial)
+
+    def restart(self, started: float, initial: int) -> None:
+        """The same stage begins, or begins again in the next epoch: how its steps land is known then."""
+        self.position, self.count = float(initial), initial
+        self._now = self._at = started
+        self._done = initial
+        self._landed: deque[tuple[float, int]] = deque()  # what is not shown yet: when, which position
+        self._corners: deque[tuple[float, int]] = deque()  # when something landed, and what was done until then
+
+    def sample(self, at: float, done: int) -> None:
+        """Take note that the latest step landed at time `at` (s) and made it `done` in all."""
+        if done <= self._done or at < self._at:
+            return
+        if self._gaps:
+            self._corners.append((at, self._done))
+        while self._corners and self._corners[0][0] < at - self._WINDOW:
+            self._corners.popleft()
+        self._gaps.append((at - self._at, done - self._done))
+        self._landed.append((at, done))
+        self._at, self._done = at, done
+
+    @property
+    def _far(self) -> bool:
+        return bool(self._gaps) and median_low(seconds for seconds, _ in self._gaps) > self.FAR
+
+    def move(self, now: float, rate: float | None, total: int | None = None) -> None:
+        """It is `now` (s); steps land at `rate` a second (None: not known yet) up to `total`."""
+        seconds, self._now = max(0.0, now - self._now), max(now, self._now)
+        if self._gaps and seconds:
+            ahead = self._within(seconds, total) if self._far else self._glide(seconds, rate)
+            self.position = max(self.position, ahead)
+        while self._landed and self._landed[0][1] <= self.position:
+            self._landed.popleft()
+        # A first execution may have been long for its compilation alone.
+        true = self._far and len(self._gaps) > 1 and self._gaps[-1][0] > self.FAR
+        self.count = max(self.count, self._done if true else min(self._done, int(self.position + 1e-9)))
+
+    def jump(self, done: int, share: float) -> None:
+        """Something else knows where it is: so many units, and a share of the next."""
+        self.position, self.count = max(self.position, done + share), max(self.count, done)
+        self._landed.clear()
+
+    def _glide(self, seconds: float, rate: float | None) -> float:
+        now = self._now
+        due = max(
+            ((done - self.position) / max(at + self.DELAY - now, seconds) for at, done in self._landed), default=0.0
+        )
+        if rate is None:  # the first execution: as if it had taken no longer than there is time for
+            took, units = self._gaps[0]
+            speed = units / min(max(took, seconds), self.DELAY)
+        else:
+            below = min(done - rate * at for at, done in (*self._corners, (now, self._done)))
+            line = below + rate * (now - self._MARGIN)
+            speed = rate + (line - self.position) / self._EASE
+        return min(float(self._done), self.position + max(speed, due) * seconds)
+
+    def _within(self, seconds: float, total: int | None) -> float:
+        expected, units = fmean(s for s, _ in self._gaps), min(units for _, units in self._gaps)
+        if total is not None:  # the last execution may be a shorter one
+            units = max(0, min(units, total - self._done))
+        share = (self._now - self._at) / expected
+        speed = units / expected
+        if share > self._KNEE:
+            slower = math.exp((self._KNEE - share) / (1 - self._KNEE))
+            share, speed = min(self.MOST, 1 - (1 - self._KNEE) * slower), speed * slower
+        goal = self._done + units * share
+        return min(goal, self.position + speed * seconds + (goal - self.position) * min(1.0, seconds / self._EASE_FAR))
+
+
+class Countdown:
+    """A remaining time that counts down like a clock, and is corrected without flickering."""
+
+    _EASE = 0.6  # the time constant of corrections, in seconds
+    _EASE_CLOSE = 4.0  # and of those that do not matter
+    _TOLERANCE = 0.03  # the share of the remaining time that does not matter
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._end: float | None = None
+
+    def correct(self, now: float, remaining: float | None) -> None:
+        """At time `now` (s) the estimate is `remaining` seconds; None if there is none."""
+        seconds, self._now = max(0.0, now - self._now), now
+        if remaining is None:
+            self._end = None
+            return
+        end = now + remaining
+        if self._end is None:
+            self._end = end
+        else:
+            close = abs(end - self._end) < max(0.3, self._TOLERANCE * remaining)
+            self._end += (end - self._end) * min(1.0, seconds / (self._EASE_CLOSE if close else self._EASE))
+
+    def at(self, now: float) -> float | None:
+        """Seconds remaining at time `now` (s), None if unknown."""
+        return None if self._end is None else max(0.0, self._end - now)
+
+
+@dataclass(frozen=True)
+class RunningPart:
+    """A part of a lap that runs: its time so far, and `once` what of it will never be needed again.
+
+    All in seconds; `left` is what it still needs, `whole` what one like it takes, None if unknown.
+    """
+
+    label: str
+    seconds: float
+    once: float
+    left: float | None
+    whole: float | None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Seconds that the running lap takes in all, those it still needs, and those each later one takes."""
+
+    whole: float
+    left: float
+    later: float
+
+
+class Laps:
+    """A run of laps (epochs): what the running one and those to come take, in seconds.
+
+    A lap is its parts (training, validation), by label, and the time between them (what callbacks
+    do). Of each as much is expected as the latest laps had on average; a part that is running
+    knows better. What first executions took too long happens once, and is no part of it.
+    """
+
+    _RECENT = 20
+    _BETWEEN = ""
+
+    def __init__(self) -> None:
+        self._before: deque[dict[str, tuple[float, int]]] = deque(maxlen=self._RECENT)  # seconds and number, by label
+        self._over: dict[str, tuple[float, int]] = {}
+        self._once = 0.0
+
+    def part_over(self, label: str, seconds: float, once: float) -> None:
+        """A part of the running lap took so long, and besides `once` what it never will again."""
+        before, number = self._over.get(label, (0.0, 0))
+        self._over[label] = before + seconds, number + 1
+        self._once += once
+
+    def lap_over(self, took: float) -> None:
+        """The running lap is over."""
+        self._over[self._BETWEEN] = self._between(took), 1
+        self._before.append(self._over)
+        self._over, self._once = {}, 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Laps per second, of late."""
+        seconds = sum(seconds for lap in self._before for seconds, _ in lap.values())
+        return len(self._before) / seconds if seconds > 0 else None
+
+    def outlook(self, elapsed: float, running: Sequence[RunningPart]) -> Outlook | None:
+        """What is to be expected, with the running lap begun `elapsed` seconds ago; None without a basis."""
+        between = self._between(elapsed - sum(part.seconds + part.once for part in running))
+        over = {**self._over, self._BETWEEN: (between, 0)}
+        by_label = {part.label: part for part in reversed(running)}  # of one within another, the outer one
+        if not self._before and not self._over and all(part.left is None for part in running):
+            return None
+        whole = left = later = 0.0
+        for label in {*over, *by_label, *itertools.chain(*self._before)}:
+            usual, number = self._usual(label)
+            seconds, so_many = over.get(label, (0.0, 0))
+            part = by_label.get(label)
+            lasts = max(0.0, usual - seconds - (part.seconds if part else 0.0))
+            if part and part.left is not None:
+                others = max(0.0, number - so_many - 1) * usual / number if number else 0.0
+                lasts = part.left + others
+            elif not part and label and so_many >= max(1.0, number):
+                lasts = 0.0
+            seconds += part.seconds if part else 0.0
+            whole, left = whole + seconds + lasts, left + lasts
+            pace = part.whole * max(1.0, number) if part and part.whole is not None and number <= 1 else None
+            later += pace if pace is not None else usual if self._before else seconds + lasts
+        return Outlook(whole, left, later)
+
+    def _usual(self, label: str) -> tuple[float, float]:
+        """Seconds and number in a lap, on average."""
+        laps = [lap.get(label, (0.0, 0)) for lap in self._before]
+        return (fmean(s for s, _ in laps), fmean(n for _, n in laps)) if laps else (0.0, 0.0)
+
+    def _between(self, elapsed: float) -> float:
+        return max(0.0, elapsed - self._once - sum(seconds for seconds, _ in self._over.values()))

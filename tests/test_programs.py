@@ -196,7 +196,7 @@ class Programs(RuleBasedStateMachine):
 
     def options(self) -> dict[str, Any]:
         self.logs.append(Lines())
-        return {"renderer": [self.renderer(file=self.terminal), self.logs[-1]], "leave": "run"}
+        return {"renderer": [self.renderer(file=self.terminal), self.logs[-1]], "leave": "run", "pacing": False}
 
     # The model.
 

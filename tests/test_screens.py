@@ -166,7 +166,7 @@ def test_what_is_left_is_what_was_asked_for(renderer: str, leave: str, lines: li
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_unknown_total_moves_without_inventing_one(renderer: str, clock: FakeClock) -> None:
     terminal = VirtualTerminal(80, 24)
-    stage = current().begin("train", unit="step", total=None, options=open_on(terminal, renderer))
+    stage = current().begin("train", unit="step", total=None, options=open_on(terminal, renderer, pacing=False))
     screens = set()
     for done in range(1, 30):
         stage.advance_to(done)
@@ -175,7 +175,7 @@ def test_unknown_total_moves_without_inventing_one(renderer: str, clock: FakeClo
         assert f"{done}/?" in terminal.text
         assert "step/s" in terminal.text or done < 3
         screens.add(repr(terminal.screen.buffer[0]) if renderer == "rich" else terminal.text.split("|")[1])
-    assert len(screens) > 10  # rich pulses by colour, tqdm's block wanders
+    assert len(screens) > 5  # rich pulses by colour, tqdm's block wanders
     current().end(stage, "done")
     assert "29/29" in terminal.text
     assert "100%" in terminal.text

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, ClassVar
 
-from ..format import count, data_fact, duration, metric_texts, percentage, rate
+from ..format import count, data_fact, duration, eta, metric_texts, percentage, rate, spent_facts, step_fact, took
 from ..snapshot import Event, Snapshot
 from ..throttle import Throttle, ThrottleSpec, every
 from ._base import Renderer
@@ -91,9 +91,11 @@ def _line(event: Event) -> str:
     words += [text.replace(" ", "_") for text in metric_texts(stage.metrics)]
     words.append(f"rate={rate(stage.rate, stage.unit).replace(' ', '')}" if stage.rate else "")
     words.append(f"elapsed={duration(stage.elapsed)}" if event.kind != "begin" else "")
-    words.append(f"eta={duration(stage.remaining)}" if stage.remaining is not None else "")
+    words.append(f"eta={eta(stage.remaining, stage.uncertain)}" if stage.remaining is not None else "")
     run_eta = stage.run_remaining if stage.depth else None
-    words.append(f"run_eta={duration(run_eta)}" if run_eta is not None else "")
+    words.append(f"run_eta={eta(run_eta)}" if run_eta is not None else "")
     words.append("=".join(data_fact(stage)).strip("=").replace(" ", "_"))
+    words.append(step_fact(stage).replace(" ", "_"))
+    words += [f"spent_{name.replace(' ', '_')}={took(seconds)}" for name, seconds in spent_facts(stage)]
     time = datetime.fromtimestamp(event.time).astimezone().isoformat(timespec="seconds")
     return " ".join([time, *(w for w in words if w)])
