@@ -136,7 +136,7 @@ def count(view: StageView) -> str:
 
 def metric_texts(metrics: Metrics) -> list[str]:
     """Each metric as ``name=value``."""
-    return [f"{clean(name, 40).replace(' ', '_')}={number(plain(value, str(name)))}" for name, value in metrics]
+    return [f"{clean(name, 40).replace(' ', '_')}={number(value)}" for name, value in metrics]
 
 
 def eta(seconds: float | None, uncertain: bool = False) -> str:

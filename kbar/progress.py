@@ -261,12 +261,13 @@ class Stage:
         self.note_first()
         self._pace.sample(at, done)
         self._pacer.sample(at, done)
-        within = self._within_unit(now)
+        ahead = self._outlook(now) if self.has_laps else None
+        within = self._within_unit(ahead)
         if within is None:
             self._pacer.move(now, self._pace.rate, self.total)
         else:
             self._pacer.jump(self.done, within)
-        self._countdown.correct(now, self._estimate(now))
+        self._countdown.correct(now, self._estimate(now, ahead))
 
     def note_first(self) -> None:
         """Takes note of the first execution, once it is over."""
@@ -449,14 +450,13 @@ class Stage:
 
     # What is estimated.
 
-    def _estimate(self, now: float) -> float | None:
+    def _estimate(self, now: float, ahead: Outlook | None) -> float | None:
         """Seconds that the stage still needs; None without a basis."""
         total = self.total
         if total is None:
             return None
         left = max(0, total - self.done)
         if self.has_laps:
-            ahead = self._outlook(now)
             return ahead.left + ahead.later * (left - 1) if ahead and left else 0.0 if ahead else None
         known = self._pace.remaining(now, left)
         unit = self._inner.remaining(now) if self._inner and self._inner_number == 1 else None
@@ -487,10 +487,10 @@ class Stage:
         """The stage within that runs, and is no part of a lap."""
         return next((c for c in reversed(self.children) if not c.part and not c.outcome), None)
 
-    def _within_unit(self, now: float) -> float | None:
+    def _within_unit(self, ahead: Outlook | None) -> float | None:
         """The share of the running unit that is done, as far as what is within tells; None if nothing is."""
         if self.has_laps:
-            ahead, parts = self._outlook(now), self._running_parts
+            parts = self._running_parts
             share = 1 - ahead.left / ahead.whole if ahead and ahead.whole > 0 else parts[0]._share if parts else 0.0
         elif self._inner:  # as many as there were in the unit before
             share = (self._inner_number - 1 + self._inner._share) / max(self._inner_usual, self._inner_number)

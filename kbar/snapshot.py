@@ -28,12 +28,12 @@ class StageView:
 
     `position` is where a bar stands that glides to `done`: behind it by two seconds at most, or,
     where steps take longer than that, ahead by the running one's expected share; `shown` is the
-    count beside it. None stands for `done`. `uncertain` says
-    that `rate` and the remaining times are rough. `running` is for how long the current step has
-    been running, `usual` how long one takes typically, `stalled` whether the former is out of all
-    proportion. `spent` says where the time of a lap went: ``first`` (the first execution),
-    ``steps``, ``data`` (waiting for it), other stages by their labels, and ``other`` (what
-    callbacks do); `summary` whether the user wants to be told.
+    count beside it. None stands for `done`. `uncertain` says that `rate` and the remaining times
+    are rough. `running` is for how long the current step has been running, `usual` how long one
+    takes typically, `stalled` whether the former is out of all proportion. `spent` says where the
+    time of a lap went: ``first`` (the first execution), ``steps``, ``data`` (waiting for it),
+    other stages by their labels, and ``other`` (what callbacks do); `summary` whether the user
+    wants to be told.
     """
 
     key: int
@@ -64,12 +64,16 @@ class StageView:
     summary: bool = False
 
     @property
+    def stands_at(self) -> float:
+        """Where a bar is to stand, in units."""
+        return self.done if self.position is None else self.position
+
+    @property
     def fraction(self) -> float | None:
         """The share that a bar is to show, from 0 to 1; None where the total is unknown."""
         if self.total is None:
             return None
-        position = self.done if self.position is None else self.position
-        return position / self.total if self.total else 1.0
+        return self.stands_at / self.total if self.total else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -401,8 +401,10 @@ class Laps:
                 lasts = 0.0
             seconds += part.seconds if part else 0.0
             whole, left = whole + seconds + lasts, left + lasts
-            pace = part.whole * max(1.0, number) if part and part.whole is not None and number <= 1 else None
-            later += pace if pace is not None else usual if self._before else seconds + lasts
+            if part and part.whole is not None and number <= 1:
+                later += part.whole
+            else:
+                later += usual if self._before else seconds + lasts
         return Outlook(whole, left, later)
 
     def _usual(self, label: str) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from kbar.format import step_fact
 from kbar.snapshot import StageView
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-RENDERERS = ("rich", "tqdm")
+RENDERERS: dict[str, Callable[..., kbar.Renderer]] = {"rich": kbar.RichRenderer, "tqdm": kbar.TqdmRenderer}
 
 
 @pytest.fixture
@@ -134,8 +134,7 @@ def test_where_an_epochs_time_went(clock: FakeClock, renderer: RecordingRenderer
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_an_epochs_line_says_where_its_time_went_if_asked(renderer: str, clock: FakeClock) -> None:
     terminal = VirtualTerminal(120, 20)
-    make: Callable[..., kbar.Renderer] = {"rich": kbar.RichRenderer, "tqdm": kbar.TqdmRenderer}[renderer]
-    with kbar.loop(epochs=1, renderer=make(file=terminal), summary=True) as loop:
+    with kbar.loop(epochs=1, renderer=RENDERERS[renderer](file=terminal), summary=True) as loop:
         for epoch in loop.epochs():
             for _ in epoch.steps(range(10)):
                 clock.advance(0.5)
@@ -145,8 +144,7 @@ def test_an_epochs_line_says_where_its_time_went_if_asked(renderer: str, clock: 
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_what_takes_long_is_named_while_it_does(renderer: str, clock: FakeClock) -> None:
     terminal = VirtualTerminal(120, 20)
-    make: Callable[..., kbar.Renderer] = {"rich": kbar.RichRenderer, "tqdm": kbar.TqdmRenderer}[renderer]
-    with kbar.stage("train", total=100, unit="step", renderer=make(file=terminal)) as stage:
+    with kbar.stage("train", total=100, unit="step", renderer=RENDERERS[renderer](file=terminal)) as stage:
         clock.advance(3.5)
         assert "step 1 for 3s" in terminal.text
         for _ in range(10):
@@ -161,7 +159,7 @@ def test_what_takes_long_is_named_while_it_does(renderer: str, clock: FakeClock)
 
 
 def test_something_changes_every_second_whatever_the_steps_do(clock: FakeClock) -> None:
-    for renderer in (kbar.RichRenderer, kbar.TqdmRenderer):
+    for renderer in RENDERERS.values():
         for columns in (40, 60, 80, 120):
             terminal = VirtualTerminal(columns, 20)
             with kbar.loop(epochs=3, renderer=renderer(file=terminal)) as loop:
@@ -251,8 +249,7 @@ def test_no_bar_is_full_before_its_stage_is(clock: FakeClock, renderer: Recordin
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_the_bar_glides_with_the_count(renderer: str, clock: FakeClock) -> None:
     terminal = VirtualTerminal(120, 20)
-    make: Callable[..., kbar.Renderer] = {"rich": kbar.RichRenderer, "tqdm": kbar.TqdmRenderer}[renderer]
-    with kbar.stage("train", total=1000, unit="step", renderer=make(file=terminal)) as stage:
+    with kbar.stage("train", total=1000, unit="step", renderer=RENDERERS[renderer](file=terminal)) as stage:
         for _ in range(5):
             clock.advance(1.0)
             stage.advance(100)

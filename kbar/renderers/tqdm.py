@@ -98,7 +98,7 @@ class TqdmRenderer(Renderer):
     def _new_bar(self, frame: Frame, row: Row, width: int, lines: int) -> Any:
         return self._class(
             total=row.view.total,
-            initial=_position(row),
+            initial=row.view.stands_at,
             bar_format=_bar_format(row, False, frame.ascii),
             file=frame,
             ascii=frame.ascii,
@@ -112,14 +112,10 @@ class TqdmRenderer(Renderer):
     def _redraw(self, bar: Any, row: Row, width: int) -> None:
         if bar.gui and row.view.key not in self._keys:
             bar.reset(total=row.view.total)  # a widget learns its full width from this alone
-        bar.total, bar.n = row.view.total, _position(row)
+        bar.total, bar.n = row.view.total, row.view.stands_at
         bar.bar_format = _bar_format(row, bar.gui, bar.ascii is True)
         bar.ncols = width
         bar.refresh()
-
-
-def _position(row: Row) -> float:
-    return row.view.done if row.view.position is None else row.view.position
 
 
 def _bar_format(row: Row, gui: bool, ascii: bool) -> str:
