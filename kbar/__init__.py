@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .loops import track as track
     from .renderers import NullRenderer as NullRenderer
     from .renderers import Renderer as Renderer
+    from .renderers.jsonl import JsonLinesRenderer as JsonLinesRenderer
     from .renderers.log import LogRenderer as LogRenderer
     from .renderers.rich import RichRenderer as RichRenderer
     from .renderers.tqdm import TqdmRenderer as TqdmRenderer
@@ -36,6 +37,7 @@ _HOMES = {
     "track": "loops",
     "NullRenderer": "renderers",
     "Renderer": "renderers",
+    "JsonLinesRenderer": "renderers.jsonl",
     "LogRenderer": "renderers.log",
     "RichRenderer": "renderers.rich",
     "TqdmRenderer": "renderers.tqdm",

@@ -1,47 +1,138 @@
-"""Owns the command line: ``python -m kbar demo``."""
+"""Owns the command line: ``kbar``, or ``python -m kbar``."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from .format import clean
 from .loops import loop
-from .renderers import names
+from .renderers import check, create, names
+from .watch import recorded, replay, watch
 
 
-def demo(renderer: str, epochs: int, seconds: float) -> None:
-    """Shows a simulated run of so many epochs, each of about so many seconds."""
-    with loop(epochs, label="fit", renderer=renderer) as run:
+def demo(args: argparse.Namespace) -> int:
+    """Shows a simulated run."""
+    with loop(args.epochs, label="fit", renderer=args.renderer, log_file=args.log_file) as run:
         for epoch in run.epochs():
             for step in epoch.steps(range(120)):
-                time.sleep(seconds * 0.8 / 120)
+                time.sleep(args.seconds * 0.8 / 120)
                 loss = 2.0 / (1 + (120 * epoch.index + step) / 40)
                 epoch.log(loss=loss, accuracy=1 - loss / 2.5)
             for _ in epoch.steps(range(30), "validation"):
-                time.sleep(seconds * 0.2 / 30)
+                time.sleep(args.seconds * 0.2 / 30)
                 epoch.mean(val_loss=1.1 * loss)
+    return 0
+
+
+def _watch(args: argparse.Namespace) -> int:
+    for path in args.files:
+        if not os.path.exists(path):
+            _tell(f"waiting for {path}")
+    _tell_skipped(watch(args.files, create(args.renderer), until_end=args.until_end))
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    skipped: list[bytes] = []
+    found = replay(recorded(args.file, skipped), create(args.renderer), speed=args.speed)
+    _tell_skipped(len(skipped))
+    return _found(args.file, found)
+
+
+def _show(args: argparse.Namespace) -> int:
+    from .show import show, summaries
+
+    skipped: list[bytes] = []
+    found = summaries(recorded(args.file, skipped))
+    if args.json:
+        json.dump([summary.plain() for summary in found], sys.stdout, indent=1, ensure_ascii=False)
+        sys.stdout.write("\n")
+    for at, summary in enumerate([] if args.json else found):
+        sys.stdout.write("\n" if at else "")
+        show(summary, sys.stdout)
+    _tell_skipped(len(skipped))
+    return _found(args.file, bool(found))
+
+
+def _found(path: str, found: bool) -> int:
+    if not found:
+        _tell(f"{path}: there is no run in it")
+    return 0 if found else 1
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"kbar: {clean(text, 200)}\n")
+
+
+def _tell_skipped(lines: int) -> None:
+    if lines:
+        _tell(f"skipped {lines} line{'s' * (lines > 1)} that made no sense")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kbar", description="Even, honest progress bars for Keras.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    renderer = argparse.ArgumentParser(add_help=False)
+    renderer.add_argument("--renderer", default="auto", help=f"one of {', '.join(names())} (default: auto)")
+
+    command = commands.add_parser("demo", parents=[renderer], help="show the bars over a simulated run; needs no Keras")
+    command.add_argument("--epochs", type=_above_zero(int), default=3)
+    command.add_argument("--seconds", type=_above_zero(float), default=4.0, help="for each epoch (default: 4)")
+    command.add_argument("--log-file", help="also write lines; JSON, if it ends in .jsonl")
+    command.set_defaults(run=demo)
+
+    command = commands.add_parser(
+        "watch", parents=[renderer], help="draw the bars of runs that write JSON lines, until Ctrl-C"
+    )
+    command.add_argument("files", nargs="+", metavar="FILE")
+    command.add_argument("--until-end", action="store_true", help="end when all the runs in the files are over")
+    command.set_defaults(run=_watch)
+
+    command = commands.add_parser("replay", parents=[renderer], help="draw the bars of a run that has been")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--speed", type=_above_zero(float), default=1.0, help="times as fast as it was (default: 1)")
+    command.set_defaults(run=_replay)
+
+    command = commands.add_parser("show", help="sum up the runs in a file of JSON lines")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--json", action="store_true", help="all there is to say, for programs")
+    command.set_defaults(run=_show)
+    return parser
+
+
+def _above_zero(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"must be above 0; got {text}")
+        return value
+
+    parse.__name__ = "number"  # as argparse names it where `kind` fails
+    return parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m kbar", description="Even, honest progress bars for Keras.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("demo", help="show the bars over a simulated run; needs no Keras")
-    command.add_argument("--renderer", default="auto", help=f"one of {', '.join(names())} (default: auto)")
-    command.add_argument("--epochs", type=int, default=3)
-    command.add_argument("--seconds", type=float, default=4.0, help="for each epoch (default: 4)")
+    parser = _parser()
     args = parser.parse_args(arguments)
-    if args.epochs < 1 or not 0 <= args.seconds < 3600:
-        parser.error("--epochs must be at least 1 and --seconds from 0 to 3600")
     try:
-        demo(args.renderer, args.epochs, args.seconds)
+        if hasattr(args, "renderer"):
+            check(args.renderer)
+        code: int = args.run(args)
+        return code
+    except OSError as error:
+        _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1
     except (ValueError, ImportError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         return 130  # as a shell says of what Ctrl-C has ended
-    return 0
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class _Run:
 
     def begin_epoch(self, epoch: int) -> None:
         """Epoch number `epoch`, from 0, begins."""
-        self.stage.start_at(epoch)  # initial_epoch, or BackupAndRestore
+        current().start_at(self.stage, epoch)  # initial_epoch, or BackupAndRestore
         self.epoch = epoch
         current().start_lap(self.stage)
         self.train = current().begin(
@@ -117,6 +117,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         pacing: whether bars glide where steps land in jumps, never ahead of the truth and two
             seconds behind it at most; else they jump with them. True at the root.
         summary: whether an epoch's line says where its time went. False at the root.
+        log_file: a path that lines are appended to besides: of JSON, where it ends in ``.jsonl``,
+            as `JsonLinesRenderer` writes them, else for people, as `LogRenderer` does; at every
+            tenth of a stage, at most one a second, at least one a minute.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what is allowed.
@@ -133,9 +136,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         capture: bool = True,
         pacing: bool | None = None,
         summary: bool | None = None,
+        log_file: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
-        self._options = Options(renderer, throttle, metrics, leave, capture, pacing, summary)
+        self._options = Options(renderer, throttle, metrics, leave, capture, pacing, summary, log_file)
         self._runs: list[_Run] = []  # the running ones, outermost first
         self._top: _Run | None = None
 

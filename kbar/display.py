@@ -12,14 +12,16 @@ from contextvars import ContextVar
 from dataclasses import replace
 from types import FrameType
 
+from .capture import Capture
 from .endings import Left, broke, outcome_of
 from .metrics import Plain, fetched
 from .options import Options
 from .progress import NEVER, Owner, Source, Stage
 from .report import failure, forget, warn
-from .snapshot import Event, EventKind, Outcome, Snapshot, StageView
+from .snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView, StreamName
 from .target import Target
 from .ticker import Ticker
+from .worker import this_worker
 
 # A terminal that does not read holds up the end of a run for this many seconds at most.
 _PATIENCE = 0.5
@@ -53,6 +55,7 @@ class Display:
         self._roots: list[Stage] = []
         self._targets: list[Target] = []
         self._ticker = (ticker or Ticker)(self.tick)
+        self._capture = Capture(self._say)
         self._exit_watched = False
         self._fetching = False
         self._silent = False
@@ -94,7 +97,6 @@ class Display:
                 unit=unit,
                 total=total,
                 firm=firm,
-                initial=initial,
                 title=title,
                 part=part,
                 selection=options.selection if options else None,
@@ -109,9 +111,12 @@ class Display:
                 parent.add(stage)
             else:
                 self._roots.append(stage)
+            stage.start_at(initial)
             if options and self._ticker.start():
                 self._open_targets(options, stage)
             self._post("begin", stage)
+            if initial:
+                self._post("resume", stage)
             self._rearm(stage)
         _innermost.set(stage)
         self._ticker.wake()
@@ -135,6 +140,14 @@ class Display:
         with self._lock:
             self._open_targets(options, stage)
             self._rearm(stage)
+
+    def start_at(self, stage: Stage, initial: int) -> None:
+        """`stage`, in which nothing has happened yet, goes on where an earlier run has left off."""
+        with self._lock:
+            if stage.done == stage.initial != initial:
+                stage.start_at(initial)
+                self._post("resume", stage)
+                self._rearm(stage)
 
     def start_lap(self, stage: Stage) -> None:
         """A lap (an epoch) of `stage` begins."""
@@ -215,9 +228,9 @@ class Display:
                 self._fetching = False
             target.draw(snapshot)
             if last:
-                target.close()
+                self._close(target)
         for target in [t for t in self._targets if t.error and not t.closed.is_set()]:
-            target.close()
+            self._close(target)
         with self._lock:
             for target in self._targets:
                 while target.awaited and not target.events:
@@ -229,6 +242,28 @@ class Display:
             # In step with the seconds of the run's clock, so that none is shown late.
             late = (self.clock() - self._roots[0].started) % period if self._roots else 0.0
             return period - late + (period if late > period / 2 else 0.0)
+
+    def _close(self, target: Target) -> None:
+        """`target` has drawn its last."""
+        target.close()
+        self._give_back(target)
+        target.closed.set()
+
+    def _give_back(self, target: Target) -> None:
+        """The streams are their owners' again, as far as `target` goes; what was printed too late for it goes there."""
+        others = [t for t in self._targets if t is not target and t.captures and not t.closed.is_set()]
+        if target.captures and target.renderer.screen:
+            self._capture.let_go(lambda: (e for e in target.take_events() if isinstance(e, Message)))
+        if not others:
+            self._capture.stop()
+
+    def _say(self, stream: StreamName, text: str, held: bool) -> None:
+        """Somebody has printed a line; takes no lock, for that may be anybody, at any moment."""
+        roots = self._roots
+        message = Message(stream, text, self._wall(), roots[-1].run if roots else "")
+        for target in self._targets:
+            if target.captures and (held or not target.renderer.screen):
+                target.events.append(message)
 
     # With the lock held.
 
@@ -271,18 +306,28 @@ class Display:
         self._post("lap", stage, lap=replace(lap, metrics=chosen), as_line=stage.leave == "epochs")
 
     def _post(self, kind: EventKind, stage: Stage, *, lap: StageView | None = None, as_line: bool = False) -> None:
-        view = stage.view(self.clock())
+        targets = [t for t in self._targets if t.covers(stage)]
+        now = self.clock()
+        view = stage.view(now)
         line = (lap or view) if as_line and stage.leave != "none" else None
-        event = Event(kind, self._wall(), view, lap, line)
-        for target in self._targets:
-            if target.covers(stage):
-                target.events.append(event)
+        above = self._above(stage, now) if any(not t.renderer.live for t in targets) else ()
+        event = Event(kind, self._wall(), view, lap, line, above)
+        for target in targets:
+            target.events.append(event)
+
+    def _add_line(self, target: Target, stage: Stage, now: float) -> None:
+        """A line for `stage` as it is now is due."""
+        target.marks[stage.key] = (now, stage.done)
+        target.events.append(Event("progress", self._wall(), stage.view(now), above=self._above(stage, now)))
+
+    def _above(self, stage: Stage, now: float) -> tuple[StageView, ...]:
+        return tuple(above.view(now) for above in stage.above)
 
     def _frame(self, target: Target, now: float) -> Snapshot | None:
         due = [leaf for leaf in self._leaves(target) if target.asks(leaf, now)]
         if not target.renderer.live:
             for stage in due:
-                target.add_line(stage, now, self._wall())
+                self._add_line(target, stage, now)
                 self._rearm(stage)
         elif not due and not target.events:
             return None
@@ -309,7 +354,7 @@ class Display:
             stage.note_first()
             for target in self._targets:
                 if not target.renderer.live and target.covers(stage) and target.asks(stage, self.clock()):
-                    target.add_line(stage, self.clock(), self._wall())
+                    self._add_line(target, stage, self.clock())
             self._rearm(stage)
         self._ticker.wake()
 
@@ -337,7 +382,7 @@ class Display:
             if same:
                 same.include(stage)
                 continue
-            if renderer.screen and self._silent:
+            if renderer.screen and (self._silent or this_worker().rank):
                 continue
             if renderer.screen and screen:
                 if type(screen) is not type(renderer):
@@ -347,8 +392,11 @@ class Display:
                     )
                 continue
             target = Target(renderer, throttle, [] if renderer.screen else [stage])
-            target.open(options.capture and renderer.captures)
+            target.open()
+            target.captures = options.capture and renderer.captures
             self._targets.append(target)
+            if target.captures:  # last: a renderer looks up the real streams
+                (self._capture.hold if renderer.screen else self._capture.listen)()
 
     def _sweep(self) -> None:
         """Ends what has lost its owner."""
@@ -373,13 +421,12 @@ class Display:
             time.sleep(0.01)
             self._draw_endings()
         for target in self._targets:
-            target.give_back()
+            self._give_back(target)
 
     def _fall_silent(self) -> None:
         """A forked child has neither the thread that draws nor a share in the screen."""
         self._silent = self._silent or any(t.renderer.screen for t in self._targets)
-        for target in self._targets:
-            target.forget()
+        self._capture.forget()
         self._lock = threading.RLock()
         self._roots, self._targets = [], []
         self._ticker = self._ticker.anew()

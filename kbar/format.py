@@ -30,6 +30,15 @@ def clean(text: object, limit: int = 80) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+# What makes up an escape sequence: of a control sequence, of one with a text (a title, a link), or of two characters.
+_ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
+
+
+def printed(text: str, limit: int = 1000) -> str:
+    """What somebody printed as one line without its colours and the like, at most `limit` characters."""
+    return clean(_ESCAPE.sub("", text[: 4 * limit]), limit)
+
+
 def cells(text: str) -> int:
     """How many columns of a terminal `text` takes."""
     if text.isascii():
@@ -272,7 +281,7 @@ def _columns(views: Sequence[StageView]) -> dict[str, list[str]]:
         "clock": [f"{c:<{clock_width}}" for c in clocks],
         "time": [f"{t:<{max(map(len, times))}}" for t in times],
         "data": [" ".join(data_fact(v)) if v.waiting < 1.0 else "" for v in views],
-        "note": [" ".join(data_fact(v)) if v.waiting >= 1.0 else step_fact(v) for v in views],
+        "note": [v.note or (" ".join(data_fact(v)) if v.waiting >= 1.0 else step_fact(v)) for v in views],
     }
 
 

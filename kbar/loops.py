@@ -36,8 +36,8 @@ def loop(
         epochs: how many there are; None for as many as it takes until `break`.
         label: what the bar is called.
         initial_epoch: the epoch to begin with, counted from 0.
-        options: `renderer`, `throttle`, `metrics`, `leave`, `capture`, `pacing` and `summary`, as
-            `ProgressBar` takes them.
+        options: `renderer`, `throttle`, `metrics`, `leave`, `capture`, `pacing`, `summary` and
+            `log_file`, as `ProgressBar` takes them.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what is allowed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from typing import TypedDict, Union, get_args
@@ -32,6 +33,7 @@ class Options:
     capture: bool = True
     pacing: bool | None = None
     summary: bool | None = None
+    log_file: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         if not self._renderers():
@@ -50,6 +52,10 @@ class Options:
                 f"renderer may have one for the screen, beside it logs to files, such as "
                 f"kbar.LogRenderer('train.log'); got {self.renderer!r}"
             )
+        if self.log_file is not None:
+            if not isinstance(self.log_file, (str, os.PathLike)):
+                raise TypeError(f"log_file must be a path; got {self.log_file!r}")
+            renderers.for_file(self.log_file)
         if self.throttle is not None:
             as_throttle(self.throttle)
         if self.metrics is not None:
@@ -76,12 +82,16 @@ class Options:
     def targets(self, screen_taken: bool) -> list[tuple[Renderer, Throttle]]:
         """The renderers, each with its throttle: its own, else the one asked for, else its default.
 
-        ``auto`` is content with the screen as it is, if it is taken.
+        ``auto`` is content with the screen as it is, if it is taken; a log file keeps its default.
         """
         wanted = [r for r in self._renderers() if not (screen_taken and r == "auto")]
         made = [renderers.create(r) if isinstance(r, str) else r for r in wanted]
         given = None if self.throttle is None else as_throttle(self.throttle)
-        return [(r, r.throttle or given or r.default_throttle) for r in made if isinstance(r, Renderer)]
+        found = [(r, r.throttle or given or r.default_throttle) for r in made if isinstance(r, Renderer)]
+        if self.log_file is not None:
+            log = renderers.for_file(self.log_file)
+            found.append((log, log.default_throttle))
+        return found
 
 
 class DisplayOptions(TypedDict, total=False):
@@ -94,6 +104,7 @@ class DisplayOptions(TypedDict, total=False):
     capture: bool
     pacing: bool | None
     summary: bool | None
+    log_file: str | os.PathLike[str] | None
 
 
 def options_of(given: DisplayOptions) -> Options:

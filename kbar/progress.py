@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -67,7 +68,6 @@ class Stage:
         total: how many there are, None if unknown.
         firm: whether a position beyond the total overshoots, as Keras's last execution does; if
             not, a total that is passed is believed no more.
-        initial: units that were done before.
         title: what the bar is labelled with, if not `label`.
         part: whether the stage belongs to its parent's current lap.
         selection, leave, pacing, summary: which metrics show, what stays on screen, whether bars
@@ -94,7 +94,6 @@ class Stage:
         unit: str = "it",
         total: int | None = None,
         firm: bool = True,
-        initial: int = 0,
         title: str | None = None,
         part: bool = False,
         selection: Selection | None = None,
@@ -106,6 +105,7 @@ class Stage:
         around: Stage | None = None,
     ) -> None:
         self.key = next(_keys)
+        self.run: str = parent.run if parent else os.urandom(6).hex()
         self.label = clean(label)
         self.title = self.label if title is None else clean(title)
         self.unit = clean(unit)
@@ -134,12 +134,12 @@ class Stage:
         self._paces: dict[str, tuple[Pace, Pacer]] = {}  # how fast they go, likewise
         self._clock = clock
         self._on_watch = on_watch
-        self._set_position(initial)
+        self._set_position(0)
         if part and parent and not any(c.label == self.label and not c.outcome for c in parent.children):
             known = parent._paces.setdefault(self.label, (self._pace, self._pacer))
             self._pace, self._pacer = known
             for each in known:
-                each.restart(self.started, initial)
+                each.restart(self.started, 0)
         self._countdown = Countdown()
         self._ended: float | None = None
         self._left_at = 0  # where its parent was then
@@ -147,7 +147,7 @@ class Stage:
         self._laps = Laps()
         self._spent: dict[str, float] = {}  # where the running lap's time went, in seconds
         self._spent_on = ""
-        self._inner_at, self._inner_usual, self._inner_number = initial, 0, 0  # stages within a unit
+        self._inner_at, self._inner_usual, self._inner_number = 0, 0, 0  # stages within a unit
         self._lap_started: float | None = None
 
     def _set_position(self, initial: int) -> None:
@@ -167,8 +167,9 @@ class Stage:
 
     def start_at(self, initial: int) -> None:
         """The stage turns out to begin in the middle: `initial` units were done before."""
-        if self.done == self.initial:
+        if initial != self.initial:
             self._set_position(initial)
+            self._inner_at = initial
 
     def start_lap(self) -> None:
         """A lap begins; the parts of the one before leave the picture."""
@@ -351,6 +352,11 @@ class Stage:
         for child in self.children:
             yield from child.walk()
 
+    @property
+    def above(self) -> list[Stage]:
+        """The stages that this one lies within, outermost first."""
+        return [*self.parent.above, self.parent] if self.parent else []
+
     def within(self, scope: Stage) -> bool:
         """Whether this stage is `scope` or lies within it."""
         return scope is self or (self.parent is not None and self.parent.within(scope))
@@ -379,7 +385,7 @@ class Stage:
         done, total = self.done, self.total
         done = done if total is None else min(done, total)
         shown, position = done, float(done)
-        if paced and self.pacing and not self.outcome:
+        if self.pacing and not self.outcome and (paced or not self.is_leaf):
             position = self._pacer.position if total is None else min(self._pacer.position, total)
             shown = min(done, self._pacer.count)
         elapsed = self._elapsed(now)
@@ -411,6 +417,7 @@ class Stage:
             metrics=self.selection.pick(metrics or self.logged) if with_metrics else (),
             outcome=self.outcome,
             summary=self.summary,
+            run=self.run,
         )
 
     def _elapsed(self, now: float) -> float:

@@ -8,7 +8,9 @@ from typing import Literal
 Outcome = Literal["done", "stopped", "interrupted", "error"]
 """How a stage ended: ``stopped`` is early and on purpose, ``interrupted`` by Ctrl-C or a signal."""
 
-EventKind = Literal["begin", "progress", "lap", "end"]
+EventKind = Literal["begin", "resume", "progress", "lap", "end"]
+
+StreamName = Literal["stdout", "stderr"]
 
 Metrics = tuple[tuple[str, object], ...]
 """Names and values in the order they are shown: as they were given, and Python's own once they are to be drawn."""
@@ -22,7 +24,8 @@ class StageView:
     unknown. `title` is what a bar is labelled with, `path` where in the run the stage is
     (``fit epoch 3/10 train``). A `part` belongs to its parent's current lap (an epoch's
     training or validation) and stays on screen until the lap is over. `seen` is the time of
-    the picture on the run's monotonic clock. `run_remaining` is the outermost stage's. `waiting`
+    the picture on the run's monotonic clock. `run` names the outermost stage, in this process
+    and in any other, `run_remaining` is that one's; `key` names the stage within its process. `waiting`
     is for how long a loop has been waiting for its next item (0 if it is not), `data_share` the
     share of `elapsed` that it has waited for items in all; both are 0 where that is not known.
 
@@ -33,7 +36,7 @@ class StageView:
     takes typically, `stalled` whether the former is out of all proportion. `spent` says where the
     time of a lap went: ``first`` (the first execution), ``steps``, ``data`` (waiting for it),
     other stages by their labels, and ``other`` (what callbacks do); `summary` whether the user
-    wants to be told.
+    wants to be told. `note` is what else is to be said of the stage at this moment.
     """
 
     key: int
@@ -62,6 +65,8 @@ class StageView:
     stalled: bool = False
     spent: tuple[tuple[str, float], ...] = ()
     summary: bool = False
+    run: str = ""
+    note: str = ""
 
     @property
     def stands_at(self) -> float:
@@ -82,7 +87,9 @@ class Event:
 
     A ``lap`` is one unit of a stage that has stages of its own, such as an epoch: `stage` is
     the whole, `lap` what the unit came to, with the stage's own duration, rate and metrics.
-    `line` is what a screen keeps of it as a line above the bars, None for nothing.
+    A stage that ``resume``s turns out to begin where an earlier run has left off. `line` is what
+    a screen keeps of it as a line above the bars, None for nothing; `above` are the stages that
+    `stage` lies within, outermost first, for those that write lines.
     """
 
     kind: EventKind
@@ -90,22 +97,25 @@ class Event:
     stage: StageView
     lap: StageView | None = None
     line: StageView | None = None
+    above: tuple[StageView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A line that somebody printed to a stream of `sys` while bars were up; it goes above them as it is."""
+    """A line that somebody printed to a stream of `sys` while bars were up; it goes above them as it is.
 
-    stream: Literal["stdout", "stderr"]
+    `time` is in seconds since the Unix epoch, `run` that of the outermost stage by then.
+    """
+
+    stream: StreamName
     text: str
+    time: float = 0.0
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All stages on show, outermost first, and what happened since the target's last draw.
-
-    Messages go to the screen only.
-    """
+    """All stages on show, outermost first, and what happened since the target's last draw."""
 
     stages: tuple[StageView, ...]
     events: tuple[Event | Message, ...]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from .capture import Capture
 from .progress import Stage
 from .renderers import Renderer
 from .report import failure
@@ -32,9 +30,10 @@ class Target:
         events: what happened since the last draw.
         marks: by stage, when (s) and at which position it was last drawn.
         final: the last state, once the scope is over.
-        closed: set once that is drawn, or the target given up.
+        closed: set once that is drawn and the streams are given back, or the target is given up.
         awaited: to be set once nothing is yet to draw.
         error: what it failed by.
+        captures: whether it is told what others print.
     """
 
     def __init__(self, renderer: Renderer, throttle: Throttle, scopes: list[Stage]) -> None:
@@ -45,7 +44,7 @@ class Target:
         self.closed = threading.Event()
         self.awaited: list[threading.Event] = []
         self.error: Exception | None = None
-        self._capture = Capture(lambda message: self.events.append(message))
+        self.captures = False
 
     @property
     def closing(self) -> bool:
@@ -97,42 +96,22 @@ class Target:
         """All that is yet to draw; others may add to it meanwhile."""
         return tuple(self.events.popleft() for _ in range(len(self.events)))
 
-    def add_line(self, stage: Stage, now: float, wall: float) -> None:
-        """A line for `stage` as it is at time `now` (s), `wall` by the calendar, is yet to draw."""
-        self.marks[stage.key] = (now, stage.done)
-        self.events.append(Event("progress", wall, stage.view(now)))
-
-    def open(self, capture: bool) -> None:
-        """Opens the renderer, and captures what others print if asked to."""
+    def open(self) -> None:
+        """Opens the renderer."""
         self._guarded(self.renderer.open)
-        if capture:
-            self._guarded(self._capture.start)  # last: a renderer looks up the real streams
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws."""
         self._guarded(lambda: self.renderer.draw(snapshot))
 
     def close(self) -> None:
-        """Closes the renderer, gives back the streams and, if anything has failed, tells of it."""
+        """Closes the renderer and, if anything has failed, tells of it."""
         try:  # also after a failure: what it has of the terminal it must give back
             self.renderer.close()
         except Exception as error:
             self.error = self.error or error
-        self.give_back()
         if self.error:
             failure(f"{type(self.renderer).__name__} is given up", self.error)
-        self.closed.set()
-
-    def give_back(self) -> None:
-        """Gives back the streams; what was printed too late for the last frame follows it."""
-        self._capture.stop()
-        for event in self.take_events():
-            if isinstance(event, Message):
-                getattr(sys, event.stream).write(event.text + "\n")
-
-    def forget(self) -> None:
-        """Gives back the streams; whatever is yet to draw is somebody else's, in another process."""
-        self._capture.stop(forget=True)
 
     def _tick(self, stage: Stage, now: float) -> Tick:
         at, done = self.marks.get(stage.key, (stage.started, stage.initial))

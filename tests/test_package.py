@@ -17,19 +17,20 @@ PACKAGE = Path(kbar.__file__).parent
 # Imports point downwards: from a line to lines below it.
 HOUSE = [
     {"__main__"},
-    {"testing", "callback", "loops"},
+    {"testing", "callback", "loops", "watch", "show"},
     {"feed"},
     {"display", "call"},
     {"target", "options"},
     {"renderers"},
-    {"renderers.rich", "renderers.tqdm", "renderers.log"},
+    {"renderers.rich", "renderers.tqdm", "renderers.log", "renderers.jsonl"},
+    {"renderers._lines"},
     {"renderers._base"},
-    {"capture", "ticker"},
+    {"capture", "ticker", "record", "logfile"},
     {"environment"},
     {"progress"},
     {"format", "timing"},
     {"metrics", "endings"},
-    {"snapshot", "throttle", "report"},
+    {"snapshot", "throttle", "report", "worker"},
 ]
 
 

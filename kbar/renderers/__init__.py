@@ -11,12 +11,13 @@ import sys
 from ..environment import surface
 from ._base import NullRenderer, Renderer
 
-__all__ = ["NullRenderer", "Renderer", "check", "create", "names"]
+__all__ = ["NullRenderer", "Renderer", "check", "create", "for_file", "names"]
 
 _BUILT_IN = {
     "rich": ("kbar.renderers.rich", "RichRenderer"),
     "tqdm": ("kbar.renderers.tqdm", "TqdmRenderer"),
     "log": ("kbar.renderers.log", "LogRenderer"),
+    "jsonl": ("kbar.renderers.jsonl", "JsonLinesRenderer"),
     "none": ("kbar.renderers._base", "NullRenderer"),
 }
 SCREENS = ("auto", *_BUILT_IN)
@@ -50,6 +51,18 @@ def check(name: str) -> None:
 def _asked_for(name: str) -> str:
     """`name`, or what the environment has in place of ``auto``."""
     return os.environ.get(_VARIABLE) or name if name == "auto" else name
+
+
+def for_file(path: str | os.PathLike[str]) -> Renderer:
+    """A new renderer of lines for the file at `path`: of JSON where its name ends so, else for people.
+
+    Raises:
+        OSError, TypeError, ValueError: as these renderers do.
+    """
+    name = "jsonl" if str(path).endswith((".jsonl", ".ndjson")) else "log"
+    module, attribute = _BUILT_IN[name]
+    renderer: Renderer = getattr(importlib.import_module(module), attribute)(path)
+    return renderer
 
 
 def create(name: str) -> Renderer:

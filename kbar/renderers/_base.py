@@ -21,8 +21,8 @@ class Renderer(ABC):
         live: True draws frames of all stages at once; False writes a line for each event, and
             its throttle is asked for each running stage.
         screen: whether it draws where a person looks; a run has one such renderer only.
-        captures: whether it puts a snapshot's `Message` events above what it draws; only then
-            are other people's prints handed to it.
+        captures: whether it wants to be told what others print, as `Message` events: one that
+            draws on the screen puts them above what it draws.
         default_throttle: when to draw between a stage's beginning and end, if nobody says.
 
     Args:
@@ -33,9 +33,9 @@ class Renderer(ABC):
     """
 
     live: ClassVar[bool] = True
-    captures: ClassVar[bool] = False
     default_throttle: ClassVar[Throttle] = every(seconds=0.1)
     screen: bool = True
+    captures: bool = False
     throttle: Throttle | None = None
 
     def __init__(self, *, throttle: ThrottleSpec | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any
 
 from ..environment import Frame
 from ..format import Row, lines_above, rows
@@ -23,7 +23,7 @@ class RichRenderer(Renderer):
         throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
     """
 
-    captures: ClassVar[bool] = True
+    captures = True
 
     def __init__(self, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None) -> None:
         super().__init__(throttle=throttle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 from ..environment import Frame
 from ..format import Row, lines_above, rows
@@ -25,7 +25,7 @@ class TqdmRenderer(Renderer):
         TypeError: if `tqdm_class` is no class with tqdm's `refresh`, `close` and `write`.
     """
 
-    captures: ClassVar[bool] = True
+    captures = True
 
     def __init__(
         self, tqdm_class: type[Any] | None = None, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None

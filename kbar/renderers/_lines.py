@@ -1,0 +1,122 @@
+"""Owns what all renderers of lines share: where their lines go, and which events make one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import abstractmethod
+from typing import IO, Any, ClassVar, Protocol, Union
+
+from ..logfile import LogFile, check_path, placeholders
+from ..snapshot import Event, Message, Snapshot
+from ..throttle import Throttle, ThrottleSpec, every
+from ..worker import Worker, this_worker
+from ._base import Renderer
+
+FileSpec = Union[str, "os.PathLike[str]", IO[str], None]
+"""A path to append to, a text stream, or None for `sys.stdout` as it is when a run begins."""
+
+
+class Out(Protocol):
+    """Where lines go."""
+
+    def write(self, line: str) -> None:
+        """Takes one line, without its end."""
+
+    def sync(self) -> None:
+        """Makes sure of what was written."""
+
+    def close(self) -> None:
+        """There are no more lines."""
+
+
+class _Stream:
+    """Lines for a text stream, which is somebody else's to close."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class LineRenderer(Renderer):
+    """Writes a line for each event that has one.
+
+    Args:
+        file: a path to append to, which may hold ``{rank}``, ``{pid}``, ``{host}`` and ``{time}``;
+            or a text stream; or None for `sys.stdout` as it is when a run begins.
+        throttle: when a line is due between a stage's beginning and end.
+        messages: whether what others print meanwhile becomes lines as well.
+
+    Raises:
+        OSError: if the path cannot be appended to.
+        TypeError, ValueError: naming the argument, what was given and what is allowed.
+    """
+
+    live: ClassVar[bool] = False
+    default_throttle: ClassVar[Throttle] = (every(percent=10) & every(seconds=1)) | every(seconds=60)
+
+    def __init__(self, file: FileSpec = None, *, throttle: ThrottleSpec | None = None, messages: bool = False) -> None:
+        super().__init__(throttle=throttle)
+        if not isinstance(messages, bool):
+            raise TypeError(f"messages must be True or False; got {messages!r}")
+        if messages and file is None:
+            raise ValueError("messages=True needs a file: on the screen they are already")
+        given = os.fspath(file) if isinstance(file, os.PathLike) else file
+        if isinstance(given, str):
+            check_path(given)
+        elif given is not None and not hasattr(given, "write"):
+            raise TypeError(f"file must be a path, a text stream or None; got {file!r}")
+        self.screen = file is None
+        self.captures = messages
+        self._given = given
+        # Whether no other worker writes there, so that nobody asks whose a line is.
+        self._own_file = isinstance(given, str) and bool(placeholders(given) & {"rank", "pid", "host"})
+        self._out: Out | None = None
+        self._worker: Worker | None = None
+
+    @abstractmethod
+    def line(self, event: Event | Message) -> str:
+        """The event's line, "" for none."""
+
+    @abstractmethod
+    def gap(self, missing: int, reason: str) -> str:
+        """The line that says that so many lines are missing, and why."""
+
+    @property
+    def worker(self) -> Worker:
+        """Whose lines they are."""
+        return self._worker or this_worker()
+
+    def open(self) -> None:
+        """A run begins."""
+        self._worker = this_worker()
+        if isinstance(self._given, str):
+            self._out = LogFile(self._given, self.gap)
+        else:
+            self._out = _Stream(self._given or sys.stdout)
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Writes the lines."""
+        assert self._out is not None
+        for event in snapshot.events:
+            line = self.line(event)
+            if line:
+                self._out.write(line)
+        if any(isinstance(event, Event) and event.kind in ("lap", "end") for event in snapshot.events):
+            self._out.sync()
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._out:
+            self._out.close()
+        self._out = self._worker = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_out": None, "_worker": None}

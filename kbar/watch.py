@@ -1,0 +1,384 @@
+"""Owns the way from logs for programs back to bars: following files, and what is known of each run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from .format import clean, duration
+from .record import LONGEST, Record, read
+from .renderers import Renderer
+from .snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView
+from .timing import Countdown, Pacer
+from .worker import this_worker
+
+_FRAME = 0.1  # seconds between two frames
+_LOOK = 0.25  # and between two looks at the files
+_TAIL = 1 << 18  # bytes that are read of what a file holds already
+_SILENT = 150.0  # seconds without a line after which a run is said to be silent: one is due each minute
+_PAUSE = 1.0  # seconds that a replay waits from one run to the next
+
+
+class Follower:
+    """The lines of a file that grows, from its last bytes on: through rotation, and before there is a file.
+
+    The file is opened anew at each look: network file systems ask only then how long it is.
+
+    Args:
+        tail: how many bytes of what is there already are read, from the next whole line on; all if None.
+    """
+
+    def __init__(self, path: str, tail: int | None = _TAIL) -> None:
+        self.path = path
+        self._tail = tail
+        self._file: IO[bytes] | None = None
+        self._begun = b""
+
+    def lines(self) -> Iterator[bytes]:
+        """What is new, as far as its lines are whole.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        try:
+            file = _opened(self.path)
+        except FileNotFoundError:
+            yield from self._new()  # what was written before it was taken away
+            return
+        size = os.fstat(file.fileno()).st_size
+        if self._file is None:
+            if self._tail is not None and size > self._tail:
+                file.seek(size - self._tail)
+                file.readline()
+        elif os.path.sameopenfile(file.fileno(), self._file.fileno()):
+            at = self._file.tell()
+            file.seek(at if at <= size else 0)  # unless it was cut
+            self._file.close()
+        else:
+            yield from self._new()
+            self._file.close()
+            self._begun = b""
+        self._file = file
+        yield from self._new()
+
+    def _new(self) -> Iterator[bytes]:
+        while self._file and (piece := self._file.read(LONGEST)):
+            *lines, self._begun = (self._begun + piece).split(b"\n")
+            if len(self._begun) > LONGEST:  # no line of a log's, and what follows of it will not be one either
+                lines, self._begun = [*lines, self._begun], b""
+            yield from lines
+
+    def close(self) -> None:
+        """Gives the file back."""
+        if self._file:
+            self._file.close()
+
+
+def _opened(path: str) -> IO[bytes]:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "this is no file that can be read to its end", path)
+    return open(path, "rb")
+
+
+class _Node:
+    """A stage as its latest line has it, moved on in time.
+
+    Args:
+        view: what the line says; `at` is when that was, in seconds since the Unix epoch.
+        parent: the key of the stage around it.
+
+    Attributes:
+        laps: whether it has laps, whose lines have their metrics.
+    """
+
+    def __init__(self, view: StageView, at: float, parent: int | None) -> None:
+        self.parent = parent
+        self.laps = False
+        self._pacer = Pacer(at, view.done)
+        self._countdown = Countdown()
+        self.take(view, at)
+
+    def take(self, view: StageView, at: float) -> None:
+        """Take note of what another line says."""
+        self.view, self._at = view, at
+        self._pacer.sample(at, view.done)
+
+    def now(self, now: float, leaf: bool) -> StageView:
+        """The stage at time `now`; what it has done since its latest line nobody knows."""
+        view = self.view
+        if view.outcome:
+            return replace(view, seen=now)
+        age = max(0.0, now - self._at)
+        if leaf:
+            self._pacer.move(now, view.rate, view.total)
+        else:
+            self._pacer.jump(view.done, max(0.0, (view.position or 0.0) - view.done))
+        self._countdown.correct(now, None if view.remaining is None else max(0.0, view.remaining - age))
+        return replace(
+            view,
+            seen=now,
+            elapsed=view.elapsed + age,
+            remaining=self._countdown.at(now),
+            shown=min(view.done, self._pacer.count),
+            position=self._pacer.position if view.total is None else min(self._pacer.position, view.total),
+        )
+
+
+class Run:
+    """What is known of one run from its lines.
+
+    Attributes:
+        latest: its latest line.
+        source: the name of the file it is in.
+        outcome: how it ended, None while it runs.
+    """
+
+    def __init__(self, first: Record, source: str) -> None:
+        self.latest, self.source = first, source
+        self.outcome: Outcome | None = None
+        self._nodes: dict[int, _Node] = {}  # by stage, those around before those within
+
+    def take(self, record: Record, stage: StageView) -> Event:
+        """Take note of what a line says of `stage`; returns it as an event."""
+        self.latest = record
+        lap = bool(record.above) and record.above[-1].key == stage.key
+        chain = record.above if lap else (*record.above, stage)
+        for around, view in zip((None, *chain), chain, strict=False):
+            self._put(view, record.time, around.key if around else None)
+        if lap:
+            self._drop(lambda node: node.parent == stage.key and node.view.part)
+            return Event("lap", record.time, chain[-1], stage, stage, chain[:-1])
+        if stage.outcome and not record.above:
+            self.end(stage.outcome)
+        elif stage.outcome in ("done", "stopped") and not stage.part:
+            self._drop(lambda node: node.view.key == stage.key)
+        kind: EventKind = "resume" if record.kind == "message" else record.kind
+        return Event(kind, record.time, stage, above=record.above)
+
+    def end(self, outcome: Outcome) -> Event:
+        """The run is over; returns that as an event."""
+        self.outcome = outcome
+        for node in self._nodes.values():
+            node.view = replace(node.view, outcome=node.view.outcome or outcome)
+        root = next(iter(self._nodes.values()))
+        return Event("end", self.latest.time, root.view)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its process is no more, though it is not over; of another host's that is not known."""
+        if self.outcome or self.latest.host != this_worker().host:
+            return False
+        try:
+            os.kill(self.latest.pid, 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):  # somebody else's process is one as well
+            return False
+        return False
+
+    def silent(self, now: float) -> float:
+        """Seconds for which nothing was heard of it, once that means something."""
+        since = now - self.latest.time
+        return since if since > _SILENT and not self.outcome else 0.0
+
+    def views(self, now: float, label: str) -> list[StageView]:
+        """Its stages at time `now` (s since the Unix epoch), outermost first; `label` tells it from others."""
+        silent = self.silent(now)
+        note = f"silent for {duration(silent)}" if silent else "done" if self.outcome == "done" else ""
+        now = min(now, self.latest.time + _SILENT)  # of what comes later nothing is known
+        views = []
+        for node in self._within(None):
+            view = node.now(now, leaf=all(n.view.outcome for n in self._nodes.values() if n.parent == node.view.key))
+            if node.laps:
+                view = replace(view, metrics=())
+            views.append(view if view.depth else replace(_labelled(view, label), note=note))
+        return views
+
+    def _put(self, view: StageView, at: float, parent: int | None) -> None:
+        if parent is not None and view.part:
+            self._nodes[parent].laps = True
+        if view.key in self._nodes:
+            self._nodes[view.key].take(view, at)
+            return
+
+        def makes_way(other: _Node) -> bool:
+            """Whether this is a finished part of the same name, or what failed before."""
+            over = other.parent == parent and other.view.outcome is not None
+            return over and (other.view.label == view.label or not other.view.part)
+
+        self._drop(makes_way)
+        self._nodes[view.key] = _Node(view, at, parent)
+
+    def _drop(self, which: Callable[[_Node], bool]) -> None:
+        for key in [key for key, node in self._nodes.items() if which(node)]:
+            for node in list(self._within(key)):
+                self._nodes.pop(node.view.key)
+            self._nodes.pop(key, None)
+
+    def _within(self, key: int | None) -> Iterator[_Node]:
+        for node in [n for n in self._nodes.values() if n.parent == key]:
+            yield node
+            yield from self._within(node.view.key)
+
+
+def _labelled(view: StageView, label: str) -> StageView:
+    return replace(view, title=f"{label} {view.title}", path=f"{label} {view.path}") if label else view
+
+
+class Watch:
+    """Draws the runs of some files with one renderer, as each one's own terminal would."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._runs: dict[tuple[str, int], Run] = {}  # those on show
+        self._events: list[Event | Message] = []
+        self._open = False
+
+    def take(self, record: Record, source: str) -> None:
+        """Take note of what a line of the file of this name says."""
+        if record.stage is None:
+            self._events.append(Message("stdout", record.text, record.time, record.run))
+            return
+        key = (record.run, record.pid)
+        if key not in self._runs:
+            self._begin(record, source)
+            self._runs[key] = Run(record, source)
+        run = self._runs[key]
+        if not run.outcome:  # else it was given up too early
+            self._tell(run, run.take(record, record.stage))
+
+    def _begin(self, record: Record, source: str) -> None:
+        """A run begins; one of the same rank that has fallen silent has made way for it."""
+        for run in list(self._runs.values()):
+            if run.source == source and run.latest.rank == record.rank and run.silent(record.time):
+                self._tell(run, run.end("interrupted"))
+        if self.over:
+            self.draw(record.time)
+            self.close()
+
+    def _tell(self, run: Run, event: Event) -> None:
+        label = self._label(run)
+        line = event.line
+        if run.outcome and not self.over:  # it leaves a line and makes room; the last one stays as it is
+            line = event.stage
+            self._runs = {key: other for key, other in self._runs.items() if other is not run}
+        line = line and _labelled(line, label)
+        self._events.append(replace(event, stage=_labelled(event.stage, label), line=line))
+
+    def _label(self, run: Run) -> str:
+        if len(self._runs) < 2:
+            return ""
+        ranks = {other.latest.rank for other in self._runs.values()}
+        return f"rank {run.latest.rank}" if len(ranks) == len(self._runs) else clean(Path(run.source).stem, 12)
+
+    @property
+    def over(self) -> bool:
+        """Whether there were runs, and all of them are over."""
+        return bool(self._runs) and all(run.outcome for run in self._runs.values())
+
+    def look(self) -> None:
+        """Ends the runs whose process is gone."""
+        for run in list(self._runs.values()):
+            if run.gone:
+                self._events.append(Message("stdout", f"process {run.latest.pid} is gone"))
+                self._tell(run, run.end("interrupted"))
+
+    def draw(self, now: float) -> None:
+        """Draws them as of time `now`, in seconds since the Unix epoch."""
+        if not self._open:
+            self._renderer.open()
+            self._open = True
+        stages = [view for run in self._runs.values() for view in run.views(now, self._label(run))]
+        events, self._events = tuple(self._events), []
+        if self._renderer.live or events:
+            self._renderer.draw(Snapshot(tuple(stages), events))
+
+    def close(self) -> None:
+        """Leaves on the screen what is there."""
+        if self._open:
+            self._renderer.close()
+        self._open = False
+        self._runs = {}
+
+
+def records(lines: Iterable[bytes], skipped: list[bytes]) -> Iterator[Record]:
+    """What these lines say; those that make no sense go to `skipped`, cut short."""
+    for line in lines:
+        record = read(line)
+        if record:
+            yield record
+        elif line.strip():
+            skipped.append(line[:80])
+
+
+def watch(paths: Sequence[str], renderer: Renderer, *, until_end: bool = False) -> int:
+    """Draws the runs of these files while they are written; returns how many lines made no sense.
+
+    Args:
+        paths: JSON-lines logs, which need not exist yet.
+        renderer: what draws.
+        until_end: whether to return once all runs are over; else that is left to Ctrl-C.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+    watched, followers, skipped = Watch(renderer), [Follower(path) for path in paths], list[bytes]()
+    looked = -_LOOK
+    try:
+        while not (until_end and watched.over):
+            if time.monotonic() - looked >= _LOOK:
+                looked = time.monotonic()
+                for follower in followers:
+                    for record in records(follower.lines(), skipped):
+                        watched.take(record, follower.path)
+                watched.look()
+            watched.draw(time.time())
+            time.sleep(_FRAME)
+    finally:
+        watched.close()
+        for follower in followers:
+            follower.close()
+    return len(skipped)
+
+
+def recorded(path: str, skipped: list[bytes]) -> Iterator[Record]:
+    """All that a file says.
+
+    Args:
+        path: a JSON-lines log.
+        skipped: gets the lines that make no sense, cut short.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    _opened(path).close()  # one that is not there yet is nothing to wait for
+    follower = Follower(path, tail=None)
+    yield from records(follower.lines(), skipped)
+    follower.close()
+
+
+def replay(recorded: Iterable[Record], renderer: Renderer, *, speed: float = 1.0) -> bool:
+    """Draws runs as they were, `speed` times as fast; returns whether there are any."""
+    watched = Watch(renderer)
+    now = 0.0
+    try:
+        for record in recorded:
+            if watched.over or not now:  # nobody wants to see the night between two runs
+                now = max(now, record.time - _PAUSE * speed)
+            while now < record.time:
+                watched.draw(now)
+                before = time.monotonic()
+                time.sleep(min(_FRAME, (record.time - now) / speed))
+                now += (time.monotonic() - before) * speed
+            watched.take(record, "")
+        if now:
+            watched.draw(now)
+    finally:
+        watched.close()
+    return bool(now)
