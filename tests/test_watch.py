@@ -152,7 +152,7 @@ def test_a_run_whose_process_is_gone_is_said_to_be_and_one_of_another_host_to_be
 
 def test_a_run_that_takes_the_place_of_a_silent_one_ends_that(clock: FakeClock, path: Path) -> None:
     """The job was killed and begun again elsewhere, and goes on in the same file."""
-    for index in range(2):
+    for _index in range(2):
         stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
         clock.advance(1000)
         current().end(stage, "done")
