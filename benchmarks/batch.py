@@ -28,8 +28,8 @@ RENDERERS = ("rich", "tqdm", "log", "none")
 BLOCK = 25
 
 
-def cases() -> dict[str, Callable[[], tuple[list[Any], bool]]]:
-    """Each case as what makes its callbacks, and whether Keras adds its own bar."""
+def cases(folder: str) -> dict[str, Callable[[], tuple[list[Any], bool]]]:
+    """Each case as what makes its callbacks, and whether Keras adds its own bar; logs go to `folder`."""
     import keras
     from tqdm.keras import TqdmCallback
 
@@ -45,6 +45,9 @@ def cases() -> dict[str, Callable[[], tuple[list[Any], bool]]]:
         "Keras's own bar": lambda: ([], True),
         "tqdm.keras": lambda: ([TqdmCallback(verbose=2)], False),
     }
+    for name in ("train.log", "run.jsonl"):
+        path = os.path.join(folder, name)
+        found[f"kbar, rich and {name}"] = lambda path=path: ([kbar.ProgressBar("rich", log_file=path)], False)  # type: ignore[misc]  # mypy cannot type the default
     for renderer in RENDERERS:
         found[f"kbar, {renderer}"] = lambda renderer=renderer: ([kbar.ProgressBar(renderer)], False)  # type: ignore[misc]  # mypy cannot type the default
     return found
@@ -82,9 +85,9 @@ def difference(case: Callable[[], tuple[list[Any], bool]], nothing: Any, blocks:
     return statistics.median(above), statistics.mean(above[few : len(above) - few])
 
 
-def measure(blocks: int) -> dict[str, tuple[float, float]]:
+def measure(blocks: int, folder: str) -> dict[str, tuple[float, float]]:
     """The figures of each case, in seconds."""
-    found = cases()
+    found = cases(folder)
     nothing = opened(*found["callback that does nothing"](), blocks * BLOCK)
     for case in found.values():
         difference(case, nothing, 5)  # imports and first calls are not what is asked for
@@ -98,7 +101,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.child:
         with open(args.child, "w", encoding="utf-8") as file:
-            json.dump(measure(args.blocks), file)
+            json.dump(measure(args.blocks, os.path.dirname(args.child)), file)
         return
     with tempfile.TemporaryDirectory() as folder:
         result = os.path.join(folder, "result.json")

@@ -141,16 +141,20 @@ class LogFile:
         self._identity = found.st_dev, found.st_ino
         if not stat.S_ISREG(found.st_mode) and os.path.islink(self.path):
             raise OSError(errno.EINVAL, "it is a link to something that is no file")
-        self._torn = stat.S_ISREG(found.st_mode) and found.st_size > 0 and not self._ends_a_line()
+        self._torn = stat.S_ISREG(found.st_mode) and found.st_size > 0 and self._is_torn()
 
-    def _ends_a_line(self) -> bool:
-        """Whether the file's last line is whole; a power failure, or another program, may have left it otherwise."""
+    def _is_torn(self) -> bool:
+        """Whether the file's last line has no end, as a power failure or another program may have left it."""
         try:
-            with open(self.path, "rb") as file:
-                file.seek(-1, os.SEEK_END)
-                return file.read(1) == b"\n"
+            for _ in range(5):
+                with open(self.path, "rb") as file:
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) == b"\n":
+                        return False
+                time.sleep(0.002)  # somebody else may be writing it just now
         except OSError:  # not to be read is no fault of a log
-            return True
+            return False
+        return True
 
     def _append(self, line: str) -> None:
         assert self._file is not None

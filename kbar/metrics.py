@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import math
 import sys
 from collections.abc import Mapping
@@ -27,16 +28,16 @@ class Selection:
 
     def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
         """The chosen ones of `metrics`."""
-        ranked = [(self._rank(name), name, value) for name, value in dict(metrics or ()).items()]
-        chosen = sorted((r for r in ranked if r[0] < len(self.patterns)), key=lambda r: r[0])
-        return tuple((name, value) for _, name, value in chosen)
+        found = dict(metrics or ())
+        return tuple((name, found[name]) for name in _chosen(self.patterns, tuple(found)))
 
-    def _rank(self, name: object) -> int:
-        text = str(name)
-        for rank, pattern in enumerate(self.patterns):
-            if fnmatch.fnmatchcase(text, pattern):
-                return rank
-        return len(self.patterns)
+
+@functools.lru_cache(100)  # a run has the same names again and again
+def _chosen(patterns: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
+    def rank(name: str) -> int:
+        return next((i for i, pattern in enumerate(patterns) if fnmatch.fnmatchcase(str(name), pattern)), len(patterns))
+
+    return sorted((name for name in names if rank(name) < len(patterns)), key=rank)
 
 
 def named(metrics: Mapping[str, object] | None, more: Mapping[str, object]) -> dict[str, object]:
@@ -95,19 +96,17 @@ def fetched(snapshot: Snapshot, known: dict[int, tuple[object, Plain]]) -> Snaps
         return known[id(value)][1]
 
     def view_of(view: StageView) -> StageView:
-        if not view.metrics:
-            return view
+        if all(value is None or isinstance(value, (bool, int, float, str)) for _, value in view.metrics):
+            return view  # nothing is to be fetched, which is the rule with Keras
         return replace(view, metrics=tuple((name, value_of(name, value)) for name, value in view.metrics))
 
     def event_of(event: Event | Message) -> Event | Message:
         if isinstance(event, Message):
             return event
-        return replace(
-            event,
-            stage=view_of(event.stage),
-            lap=event.lap and view_of(event.lap),
-            line=event.line and view_of(event.line),
-        )
+        stage, lap, line = view_of(event.stage), event.lap and view_of(event.lap), event.line and view_of(event.line)
+        if stage is event.stage and lap is event.lap and line is event.line:
+            return event
+        return replace(event, stage=stage, lap=lap, line=line)
 
     return Snapshot(tuple(map(view_of, snapshot.stages)), tuple(map(event_of, snapshot.events)))
 

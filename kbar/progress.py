@@ -152,7 +152,9 @@ class Stage:
 
     def _set_position(self, initial: int) -> None:
         self.initial = initial
-        self._landed = deque[_Landing]([(initial, self.started, None)], maxlen=_THREADS)
+        first = initial, self.started, None
+        self._landed = deque[_Landing]([first], maxlen=_THREADS)
+        self._greatest: tuple[_Landing, _Landing] = first, first  # as of the last that landed, which is looked up often
         self._pace, self._pacer = Pace(self.started, initial), Pacer(self.started, initial)
 
     # The path of a batch.
@@ -281,7 +283,12 @@ class Stage:
 
     @property
     def _latest(self) -> _Landing:
-        return max(self._landed.copy(), key=_position)
+        last = self._landed[-1]
+        seen, greatest = self._greatest
+        if last is not seen:
+            greatest = max(self._landed.copy(), key=_position)
+            self._greatest = last, greatest
+        return greatest
 
     @property
     def done(self) -> int:

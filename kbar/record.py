@@ -18,6 +18,7 @@ VERSION = 1
 LONGEST = 1 << 20
 """Characters that a line may have to be read."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DEEPEST = 50
 _MOST = 200  # metrics of a stage that are read
 _LARGEST = 2**53  # whole numbers up to this are the same in every program that reads JSON
@@ -52,7 +53,7 @@ def message_of(text: str, time: float, run: str, worker: Worker) -> dict[str, An
 
 def dumps(record: Mapping[str, Any]) -> str:
     """The record as one line."""
-    return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(record)
 
 
 def _envelope(time: float, run: str, event: str, worker: Worker) -> dict[str, Any]:
@@ -113,8 +114,8 @@ def metric(value: object) -> Plain:
 
 
 def _real(value: float | None) -> float | None:
-    """Seconds, rates and shares: six significant digits say all there is to them."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+    """Seconds, rates and shares, to the millionth."""
+    return None if value is None or not math.isfinite(value) else round(value, 6)
 
 
 @dataclass(frozen=True)
