@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import IO, Any
 
 from .environment import surface
+from .output import put
 from .snapshot import Message, StreamName
 
 _STREAMS: tuple[StreamName, ...] = ("stdout", "stderr")
@@ -41,11 +42,12 @@ class Capture:
         with ExitStack() as stack:
             for proxy in self._proxies.values():
                 stack.enter_context(proxy.lock)
+            texts = dict.fromkeys(self._proxies, "")
             for message in rest():
-                taken = self._proxies.get(message.stream)
-                (taken.stream if taken else getattr(sys, message.stream)).write(message.text + "\n")
-            for proxy in self._proxies.values():
-                proxy.let_go()
+                texts[message.stream] = texts.get(message.stream, "") + message.text + "\n"
+            for name, proxy in self._proxies.items():
+                put(proxy.stream, texts[name] + (proxy.begun if proxy.holds else ""))
+                proxy.holds = False
 
     def stop(self) -> None:
         """Gives the places back, but for one that somebody else has taken."""
@@ -53,6 +55,8 @@ class Capture:
             if getattr(sys, name) is proxy:
                 setattr(sys, name, proxy.stream)
             proxy.say = None
+        for handler, proxy in self._handlers(lambda proxy: proxy):
+            handler.stream = proxy.stream
         self._proxies = {}
 
     def forget(self) -> None:
@@ -68,6 +72,18 @@ class Capture:
             if name not in self._proxies and stream is not None and (terminal or not terminals_only):
                 self._proxies[name] = _Proxy(name, stream, terminal, self._say)
                 setattr(sys, name, self._proxies[name])
+        for handler, proxy in self._handlers(lambda proxy: proxy.stream):  # those that were made before
+            handler.stream = proxy
+
+    def _handlers(self, stream_of: Callable[[_Proxy], object]) -> Iterator[tuple[Any, _Proxy]]:
+        """The handlers of `logging` that write to one of these streams, each with whose that is."""
+        logging = sys.modules.get("logging")
+        loggers = [logging.root, *list(logging.root.manager.loggerDict.values())] if logging else []
+        for handler in [handler for logger in loggers for handler in getattr(logger, "handlers", ())]:
+            for each in (handler, getattr(handler, "python_handler", None)):  # absl's, and so TensorFlow's, has another
+                for proxy in self._proxies.values():
+                    if each is not None and getattr(each, "stream", None) is stream_of(proxy):
+                        yield each, proxy
 
 
 class _Proxy:
@@ -95,25 +111,28 @@ class _Proxy:
 
     def write(self, text: str) -> int:
         """Tells the lines that `text` finishes, and writes it through if it is not held."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         with self.lock:
             if not self.holds:
                 self.stream.write(text)
             if self.say:
-                *lines, self.begun = (self.begun + text).split("\n")
+                begun, self.begun = self.begun, ""  # taken at once, lest a signal handler's print finds it too
+                *lines, rest = (begun + text).split("\n")
                 for line in lines:
                     self.say(self._name, line, self.holds)
+                self.begun = rest + self.begun
             return len(text)
+
+    def flush(self) -> None:
+        """What is held is drawn soon; what is not is the stream's to flush."""
+        if not self.holds:
+            self.stream.flush()
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Writes each of them."""
         for line in lines:
             self.write(line)
-
-    def let_go(self) -> None:
-        """From now on writes through, first what is held."""
-        if self.holds and self.begun:
-            self.stream.write(self.begun)
-        self.holds = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

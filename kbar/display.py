@@ -216,7 +216,9 @@ class Display:
             now = self.clock()
             for stage in reversed(self._tree()):  # inner ones first: by them outer ones know how far they are
                 stage.look(now)
-            frames = [(t, s, t.closing) for t in self._targets if (s := self._frame(t, now))]
+            ready = [t for t in self._targets if t.ready(now)]
+            frames = [(t, s, t.closing) for t in ready if (s := self._frame(t, now))]
+            given_up = [t for t in self._targets if t not in ready and now > t.over_since + _PATIENCE]
         # Without the lock, for writing may take its time; and a target that is over gives back the
         # screen before the next one draws there.
         known: dict[int, tuple[object, Plain]] = {}
@@ -226,10 +228,10 @@ class Display:
                 snapshot = fetched(snapshot, known)
             finally:
                 self._fetching = False
-            target.draw(snapshot)
+            target.draw(snapshot, self.clock)
             if last:
                 self._close(target)
-        for target in [t for t in self._targets if t.error and not t.closed.is_set()]:
+        for target in [t for t in self._targets if (t.error or t in given_up) and not t.closed.is_set()]:
             self._close(target)
         with self._lock:
             for target in self._targets:
@@ -287,7 +289,7 @@ class Display:
         self._post("end", stage, as_line=not parent and not last)
         for target in self._targets:
             if not target.closing and (last or target.over):
-                target.final = self._stages(target, self.clock())
+                target.final, target.over_since = self._stages(target, self.clock()), self.clock()
         if not parent:
             self._roots = [] if last else [r for r in self._roots if r is not stage]
 

@@ -93,10 +93,12 @@ class LogFile:
             self._missing += 1
             self._failed(error)
 
-    def sync(self) -> None:
-        """Returns once what was written would survive a power failure."""
+    ready = True  # a file is never waited for
+
+    def commit(self, last: bool) -> None:
+        """After the `last` of a stage, returns once what was written would survive a power failure."""
         try:
-            if self._file is not None:
+            if last and self._file is not None:
                 os.fsync(self._file)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a device has nothing to sync

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import sys
 import traceback
 import warnings
+from typing import IO
 
 _told: set[str] = set()
 
@@ -18,10 +22,25 @@ def warn(text: str) -> None:
     if text in _told:
         return
     _told.add(text)
+    if not _is_read(sys.stderr):
+        return
     try:
         warnings.warn_explicit(text, KbarWarning, "kbar", 0)  # whose line it is helps nobody
     except KbarWarning:  # -W error is about the user's code; a display is no reason to end a run
-        sys.stderr.write(f"KbarWarning: {text}\n")
+        with contextlib.suppress(Exception):
+            sys.stderr.write(f"KbarWarning: {text}\n")
+    except Exception:  # there is nobody to tell it to
+        return
+
+
+def _is_read(stream: IO[str] | None) -> bool:
+    """Whether somebody is at the other end: what a closed terminal does not take would fail the interpreter's end."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)  # type: ignore[union-attr]  # None is what except is for
+        return not poll.poll(0)
+    except (AttributeError, ValueError, OSError):  # no descriptor, or no such way to ask
+        return stream is not None
 
 
 def forget() -> None:
@@ -30,7 +49,17 @@ def forget() -> None:
 
 
 def failure(what: str, error: BaseException) -> None:
-    """Tells that `what` failed with `error`, and where."""
+    """Tells that `what` failed with `error`, and where.
+
+    Raises:
+        BaseException: `error` itself, where `KBAR_DEBUG` is set in the environment.
+    """
+    if os.environ.get("KBAR_DEBUG") not in (None, "", "0"):
+        raise error
     at = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" ({at[0].filename}:{at[0].lineno})" if at else ""
-    warn(f"{what}: {type(error).__name__}: {error}{where}. The run goes on.")
+    try:
+        said = "".join(c if c.isprintable() else " " for c in str(error)[:500])
+    except Exception:  # a broken __str__ is the user's
+        said = "…"
+    warn(f"{what}: {type(error).__name__}: {said}{where}. The run goes on.")

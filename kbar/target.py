@@ -15,6 +15,8 @@ from .snapshot import Event, Message, Snapshot, StageView
 from .throttle import Throttle, Tick
 
 _T = TypeVar("_T")
+_MOST = 100_000  # events that are kept for a renderer that is not ready, days of a run's
+_SHARE = 4  # a screen rests for so many times as long as it took to draw
 
 
 class Target:
@@ -29,7 +31,7 @@ class Target:
     Attributes:
         events: what happened since the last draw.
         marks: by stage, when (s) and at which position it was last drawn.
-        final: the last state, once the scope is over.
+        final: the last state, once the scope is over, `over_since` when (s).
         closed: set once that is drawn and the streams are given back, or the target is given up.
         awaited: to be set once nothing is yet to draw.
         error: what it failed by.
@@ -38,12 +40,14 @@ class Target:
 
     def __init__(self, renderer: Renderer, throttle: Throttle, scopes: list[Stage]) -> None:
         self.renderer, self.throttle, self._scopes = renderer, throttle, scopes
-        self.events: deque[Event | Message] = deque()
+        self.events: deque[Event | Message] = deque(maxlen=_MOST)
         self.marks: dict[int, tuple[float, int]] = {}
         self.final: tuple[StageView, ...] | None = None
+        self.over_since = math.inf
         self.closed = threading.Event()
         self.awaited: list[threading.Event] = []
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
+        self._rests_until = -math.inf
         self.captures = False
 
     @property
@@ -100,15 +104,25 @@ class Target:
         """Opens the renderer."""
         self._guarded(self.renderer.open)
 
-    def draw(self, snapshot: Snapshot) -> None:
+    def ready(self, now: float) -> bool:
+        """Whether it is to be asked to draw at time `now` (s): its output takes it, and leaves time for others."""
+        rested = now >= self._rests_until or self.closing or not self.renderer.live
+        return rested and self._guarded(lambda: self.renderer.ready) is not False
+
+    def draw(self, snapshot: Snapshot, clock: Callable[[], float]) -> None:
         """Draws."""
+        started = clock()
         self._guarded(lambda: self.renderer.draw(snapshot))
+        ended = clock()
+        self._rests_until = ended + _SHARE * (ended - started)
 
     def close(self) -> None:
         """Closes the renderer and, if anything has failed, tells of it."""
         try:  # also after a failure: what it has of the terminal it must give back
             self.renderer.close()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self.error = self.error or error
         if self.error:
             failure(f"{type(self.renderer).__name__} is given up", self.error)
@@ -123,6 +137,8 @@ class Target:
             return None
         try:
             return call()
-        except Exception as error:
+        except KeyboardInterrupt:  # the user's, on the thread of a step
+            raise
+        except BaseException as error:  # SystemExit as well: no output is a reason to end the process
             self.error = error
             return None

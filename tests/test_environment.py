@@ -10,7 +10,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from kbar import renderers
-from kbar.environment import Frame, surface
+from kbar.environment import surface
+from kbar.output import Frame
 from kbar.testing import VirtualTerminal
 
 

@@ -142,7 +142,7 @@ def test_a_device_that_is_full_costs_one_warning() -> None:
     log = LogFile("/dev/full", gap)
     with pytest.warns(kbar.KbarWarning, match="nothing can be written to /dev/full: No space left on device"):
         log.write("one")
-    log.sync()
+    log.commit(last=True)
     log.close()
 
 

@@ -26,6 +26,7 @@ HOUSE = [
     {"renderers._lines"},
     {"renderers._base"},
     {"capture", "ticker", "record", "logfile"},
+    {"output"},
     {"environment"},
     {"progress"},
     {"format", "timing"},

@@ -44,6 +44,11 @@ class Renderer(ABC):
     def open(self) -> None:  # noqa: B027  # not all renderers have anything to do here
         """A run begins: look up streams, import what draws."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether it could draw now without waiting for who reads; while not, it is not asked to."""
+        return True
+
     @abstractmethod
     def draw(self, snapshot: Snapshot) -> None:
         """Draw this; frames dropped in between are not made up for, events are never dropped."""

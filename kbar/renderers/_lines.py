@@ -8,6 +8,7 @@ from abc import abstractmethod
 from typing import IO, Any, ClassVar, Protocol, Union
 
 from ..logfile import LogFile, check_path, placeholders
+from ..output import Output, Shared
 from ..snapshot import Event, Message, Snapshot
 from ..throttle import Throttle, ThrottleSpec, every
 from ..worker import Worker, this_worker
@@ -20,11 +21,15 @@ FileSpec = Union[str, "os.PathLike[str]", IO[str], None]
 class Out(Protocol):
     """Where lines go."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether lines would not have to wait."""
+
     def write(self, line: str) -> None:
         """Takes one line, without its end."""
 
-    def sync(self) -> None:
-        """Makes sure of what was written."""
+    def commit(self, last: bool) -> None:
+        """What was taken is to be written by now, and safe if it is the `last` of a stage."""
 
     def close(self) -> None:
         """There are no more lines."""
@@ -33,16 +38,23 @@ class Out(Protocol):
 class _Stream:
     """Lines for a text stream, which is somebody else's to close."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._output = Output(stream)
+        self._lines: list[str] = []
+
+    @property
+    def ready(self) -> bool:
+        return self._output.ready
 
     def write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        self._lines.append(line + "\n")
 
-    def sync(self) -> None: ...
+    def commit(self, last: bool) -> None:
+        text, self._lines = "".join(self._lines), []
+        self._output.write(text)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self._output.close()
 
 
 class LineRenderer(Renderer):
@@ -75,9 +87,10 @@ class LineRenderer(Renderer):
             raise TypeError(f"file must be a path, a text stream or None; got {file!r}")
         self.screen = file is None
         self.captures = messages
-        self._given = given
+        self._path = given if isinstance(given, str) else None
+        self._stream = Shared(None if isinstance(given, str) else given)
         # Whether no other worker writes there, so that nobody asks whose a line is.
-        self._own_file = isinstance(given, str) and bool(placeholders(given) & {"rank", "pid", "host"})
+        self._own_file = bool(self._path and placeholders(self._path) & {"rank", "pid", "host"})
         self._out: Out | None = None
         self._worker: Worker | None = None
 
@@ -97,10 +110,12 @@ class LineRenderer(Renderer):
     def open(self) -> None:
         """A run begins."""
         self._worker = this_worker()
-        if isinstance(self._given, str):
-            self._out = LogFile(self._given, self.gap)
-        else:
-            self._out = _Stream(self._given or sys.stdout)
+        self._out = LogFile(self._path, self.gap) if self._path else _Stream(self._stream.stream or sys.stdout)
+
+    @property
+    def ready(self) -> bool:
+        """Whether lines would not have to wait."""
+        return self._out is None or self._out.ready
 
     def draw(self, snapshot: Snapshot) -> None:
         """Writes the lines."""
@@ -109,8 +124,7 @@ class LineRenderer(Renderer):
             line = self.line(event)
             if line:
                 self._out.write(line)
-        if any(isinstance(event, Event) and event.kind in ("lap", "end") for event in snapshot.events):
-            self._out.sync()
+        self._out.commit(any(isinstance(e, Event) and e.kind in ("lap", "end") for e in snapshot.events))
 
     def close(self) -> None:
         """The run is over."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import IO, TYPE_CHECKING, Any
 
-from ..environment import Frame
 from ..format import Row, lines_above, rows
+from ..output import Frame, Shared
 from ..snapshot import Snapshot
 from ..throttle import ThrottleSpec
 from ._base import Renderer
@@ -27,7 +28,7 @@ class RichRenderer(Renderer):
 
     def __init__(self, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None) -> None:
         super().__init__(throttle=throttle)
-        self._file = file
+        self._file = Shared(file)
         self._frame: Frame | None = None
         self._shown: Live | None = None
 
@@ -40,7 +41,10 @@ class RichRenderer(Renderer):
             def show_cursor(self, show: bool = True) -> bool:
                 return False  # never hidden, so that no way to die leaves it hidden
 
-        self._frame = Frame(self._file)
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the process
+
+        self._frame = Frame(self._file.stream or sys.stdout)
         self._frame.fresh_line()
         notebook = self._frame.surface == "notebook"  # there rich writes by other means than a stream
         console = PlainConsole(
@@ -58,6 +62,11 @@ class RichRenderer(Renderer):
             vertical_overflow="crop",
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whether a frame would not have to wait."""
+        return self._frame is None or self._frame.ready
+
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
         live, frame = self._shown, self._frame
@@ -67,12 +76,13 @@ class RichRenderer(Renderer):
         live.console.size = (columns, lines)
         width = columns - 1  # a full last column would make some terminals wrap
         above = lines_above(snapshot, width)
-        live.update(_Bars(rows(snapshot.stages, width)), refresh=live.is_started)
+        bars = rows(snapshot.stages, width)
+        live.update(_Bars(bars), refresh=live.is_started)
         if not live.is_started:
             live.start(refresh=True)
         if above:  # after the bars, for what is printed brings up again those drawn last
             live.console.print(_Lines(above), soft_wrap=True)
-        frame.commit()
+        frame.commit(above=max(0, min(len(bars), lines) - 1))
 
     def close(self) -> None:
         """The run is over."""
@@ -81,6 +91,7 @@ class RichRenderer(Renderer):
             if self._frame.surface == "plain":  # there rich ends what it leaves without a newline
                 self._shown.console.line()
             self._frame.commit()
+            self._frame.close()
         self._shown = self._frame = None
 
     def __getstate__(self) -> dict[str, Any]:

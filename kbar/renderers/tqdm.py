@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import IO, Any
 
-from ..environment import Frame
 from ..format import Row, lines_above, rows
+from ..output import Frame, Shared
 from ..snapshot import Snapshot
 from ..throttle import ThrottleSpec
 from ._base import Renderer
@@ -36,7 +37,7 @@ class TqdmRenderer(Renderer):
         ):
             raise TypeError(f"tqdm_class must be a class with tqdm's interface; got {tqdm_class!r}")
         self._given = tqdm_class
-        self._file = file
+        self._file = Shared(file)
         self._class: Any = None
         self._frame: Frame | None = None
         self._bars: list[Any] = []
@@ -52,8 +53,13 @@ class TqdmRenderer(Renderer):
         # that meddles with the pace, and a plain lock, as one shared with processes costs semaphores.
         self._class = type(base.__name__, (base,), {"monitor_interval": 0})
         self._class.set_lock(threading.RLock())
-        self._frame = Frame(self._file)
+        self._frame = Frame(self._file.stream or sys.stdout)
         self._frame.fresh_line()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame would not have to wait."""
+        return self._frame is None or self._frame.ready
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
@@ -67,7 +73,6 @@ class TqdmRenderer(Renderer):
         wanted = rows(snapshot.stages, width)
         if width != self._width and self._bars and not self._bars[0].gui:
             # tqdm blanks what was longer before; on a terminal that got narrower that would wrap.
-            frame.write("\r\x1b[J")
             for bar in self._bars:
                 bar.sp = bar.status_printer(bar.fp)
         self._width = width
@@ -89,6 +94,7 @@ class TqdmRenderer(Renderer):
             bar.close()
         if self._frame is not None:
             self._frame.commit()
+            self._frame.close()
         self._class = self._frame = None
         self._bars, self._keys = [], []
 

@@ -1,0 +1,245 @@
+"""Owns the way of text to a stream: whole pieces, without waiting for who reads it."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import select
+import stat
+import time
+from typing import IO, Any
+
+from .environment import Surface, surface
+
+
+class Shared:
+    """A stream that copies of its owner share, and that does not go with it to another process."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self.stream = stream
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
+        return self
+
+    def __reduce__(self) -> tuple[type[Shared], tuple[None]]:
+        return Shared, (None,)
+
+
+class Output:
+    """Writes to where a stream leads.
+
+    Real files, pipes and terminals are written to by a descriptor of its own: of what is written
+    so, nothing stays in Python's buffers, which it would be the interpreter's to fail with at its
+    end; and whatever becomes of the stream, no other file that gets its number is hit. Terminals
+    and pipes are opened anew, so that not to wait for them changes nothing for others. Any other
+    stream has its `write` called.
+
+    Args:
+        stream: None for nowhere.
+    """
+
+    _PIECE = 512  # bytes of which there is space where a blocking descriptor is ready, as good as always
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream
+        self.encoding = _known(getattr(stream, "encoding", None))
+        self._waits = True
+        self._descriptor = self._open(stream)
+        self._rest = b""
+
+    def _open(self, stream: IO[str] | None) -> int | None:
+        raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))
+        if os.name != "posix" or type(stream) is not io.TextIOWrapper or not isinstance(raw, io.FileIO):
+            return None
+        try:
+            given = stream.fileno()
+            mode = os.fstat(given).st_mode
+        except (OSError, ValueError):  # closed
+            return None
+        if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+            with contextlib.suppress(OSError):  # no such system, somebody else's terminal, nobody at a pipe's other end
+                path = f"/proc/self/fd/{given}" if os.path.exists("/proc/self/fd") else os.ttyname(given)
+                opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+                self._waits = False
+                return opened
+        self._waits = os.get_blocking(given) and not stat.S_ISREG(mode)
+        return os.dup(given)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that was written has gone, and there is space for more.
+
+        Raises:
+            OSError: if nothing can be written any more.
+        """
+        if self._descriptor is None:
+            return True
+        self._push()
+        return not self._rest and self._writable()
+
+    def write(self, text: str) -> None:
+        """Writes `text`; drops it where there is no space, but keeps the rest of one that was begun.
+
+        Raises:
+            OSError, ValueError: if that fails; the text is gone all the same.
+        """
+        data = text.encode(self.encoding, "replace")
+        if self._stream is None or not text:
+            return
+        if self._descriptor is None:
+            self._stream.write(data.decode(self.encoding))
+            if hasattr(self._stream, "flush"):
+                self._stream.flush()
+        elif self.ready:
+            with contextlib.suppress(OSError, ValueError):  # whatever is wrong there is its owner's affair
+                self._stream.flush()  # what others have written comes first
+            self._rest = data
+            self._push()
+
+    def _push(self) -> None:
+        assert self._descriptor is not None
+        try:
+            while self._rest and (not self._waits or self._writable()):
+                piece = self._rest[: self._PIECE] if self._waits else self._rest
+                self._rest = self._rest[os.write(self._descriptor, piece) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._rest = b""
+            raise
+
+    def _writable(self) -> bool:
+        assert self._descriptor is not None
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(0))  # an error counts: to write will tell which
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines at this moment, 0 where there is no terminal or it does not say."""
+        try:
+            return os.get_terminal_size(self._stream.fileno() if self._descriptor is None else self._descriptor)  # type: ignore[union-attr]  # None is what except is for
+        except (AttributeError, ValueError, OSError):
+            return 0, 0
+
+    def close(self) -> None:
+        """Gives the descriptor back; the rest of a piece has one more chance."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                self._push()
+            os.close(self._descriptor)
+        self._descriptor = self._stream = None
+
+
+def put(stream: IO[str], text: str, seconds: float = 0.5) -> None:
+    """Writes `text` as far as the stream takes it within so many seconds, and whatever becomes of it."""
+    output = Output(stream)
+    until = time.monotonic() + seconds
+    with contextlib.suppress(Exception):
+        output.write(text)
+        while not output.ready and time.monotonic() < until:
+            time.sleep(0.01)
+    output.close()
+
+
+class Frame:
+    """A stream's stand-in that gathers a frame and writes it in one go.
+
+    tqdm and rich write a frame in many pieces; a terminal that shows them one by one flickers,
+    and one that fails between two is left in the middle of an escape. What the stream cannot
+    encode is written as ``?``.
+
+    Between two frames the cursor of a terminal stands where the bars begin: what native code
+    writes there, past Python, is overwritten by no frame; the next one is drawn below it.
+
+    Args:
+        stream: where frames go; None for nowhere.
+    """
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._output = Output(stream)
+        self._parts: list[str] = []
+        self._above = self._columns = 0  # lines by which the cursor was put up, and the width then
+        self.surface: Surface = surface(stream)
+        self.encoding = self._output.encoding
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame could be written now without waiting."""
+        return self._output.ready
+
+    def write(self, text: str) -> int:
+        """Adds to the frame."""
+        self._parts.append(text)
+        return len(text)
+
+    def fresh_line(self) -> None:
+        """Goes to a new line if the cursor of a terminal is within one, which nobody can ask it.
+
+        Blanks up to the last column but one wrap just then; the return leads to where they end.
+        """
+        if self.surface == "terminal":
+            self.write(" " * (self.size[0] - 1) + "\r")
+
+    def flush(self) -> None:
+        """Does nothing: a frame is written whole, by `commit`."""
+
+    def commit(self, above: int = 0) -> None:
+        """Writes the frame, if there is one, and leaves the cursor so many lines above where it ends.
+
+        Raises:
+            OSError, ValueError: as the stream does; the frame is gone all the same.
+        """
+        text, self._parts = "".join(self._parts), []
+        if not text:
+            return
+        if self.surface == "terminal":
+            columns, _ = self.size
+            begin = "\n" * self._above
+            if self._columns not in (0, columns):  # the terminal has wrapped what was there
+                begin = "\r\x1b[J" + begin
+            text = begin + text + "\r" + (f"\x1b[{above}A" if above else "")
+            self._above, self._columns = above, columns
+        self._output.write(text)
+
+    def close(self) -> None:
+        """There are no more frames."""
+        self._output.close()
+
+    def isatty(self) -> bool:
+        """Whether frames go to a terminal."""
+        return self.surface == "terminal"
+
+    @property
+    def ascii(self) -> bool:
+        """Whether the stream cannot encode the characters that bars are drawn with."""
+        try:
+            "━█╸".encode(self.encoding)
+        except (UnicodeError, LookupError):
+            return True
+        return False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows at this moment; 80 and 24 where the terminal says 0 or nothing.
+
+        `COLUMNS` and `LINES` in the environment count where the stream is no terminal.
+        """
+        columns, lines = self._output.size
+        if self.surface != "terminal":
+            columns = columns or _natural(os.environ.get("COLUMNS"))
+            lines = lines or _natural(os.environ.get("LINES"))
+        return columns or 80, lines or 24
+
+
+def _known(encoding: object) -> str:
+    try:
+        return codecs.lookup(str(encoding)).name
+    except LookupError:
+        return "utf-8"
+
+
+def _natural(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
