@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from .format import clean
 from .loops import loop
@@ -34,30 +37,28 @@ def _watch(args: argparse.Namespace) -> int:
     for path in args.files:
         if not os.path.exists(path):
             _tell(f"waiting for {path}")
-    _tell_skipped(watch(args.files, create(args.renderer), until_end=args.until_end))
+    with _skipped() as skipped:
+        watch(args.files, create(args.renderer), skipped, until_end=args.until_end)
     return 0
 
 
 def _replay(args: argparse.Namespace) -> int:
-    skipped: list[bytes] = []
-    found = replay(recorded(args.file, skipped), create(args.renderer), speed=args.speed)
-    _tell_skipped(len(skipped))
-    return _found(args.file, found)
+    with _skipped() as skipped:
+        return _found(args.file, replay(recorded(args.file, skipped), create(args.renderer), speed=args.speed))
 
 
 def _show(args: argparse.Namespace) -> int:
     from .show import show, summaries
 
-    skipped: list[bytes] = []
-    found = summaries(recorded(args.file, skipped))
-    if args.json:
-        json.dump([summary.plain() for summary in found], sys.stdout, indent=1, ensure_ascii=False)
-        sys.stdout.write("\n")
-    for at, summary in enumerate([] if args.json else found):
-        sys.stdout.write("\n" if at else "")
-        show(summary, sys.stdout)
-    _tell_skipped(len(skipped))
-    return _found(args.file, bool(found))
+    with _skipped() as skipped:
+        found = summaries(recorded(args.file, skipped))
+        if args.json:
+            json.dump([summary.plain() for summary in found], sys.stdout, indent=1, ensure_ascii=False)
+            sys.stdout.write("\n")
+        for at, summary in enumerate([] if args.json else found):
+            sys.stdout.write("\n" if at else "")
+            show(summary, sys.stdout)
+        return _found(args.file, bool(found))
 
 
 def _found(path: str, found: bool) -> int:
@@ -67,12 +68,19 @@ def _found(path: str, found: bool) -> int:
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"kbar: {clean(text, 200)}\n")
+    if sys.stderr:
+        sys.stderr.write(f"kbar: {clean(text, 200)}\n")
 
 
-def _tell_skipped(lines: int) -> None:
-    if lines:
-        _tell(f"skipped {lines} line{'s' * (lines > 1)} that made no sense")
+@contextlib.contextmanager
+def _skipped() -> Iterator[Counter[str]]:
+    """Counts lines that make no sense, and tells of them at the end, however that comes."""
+    skipped: Counter[str] = Counter()
+    try:
+        yield skipped
+    finally:
+        for path, lines in skipped.items():
+            _tell(f"{path}: skipped {lines} line{'s' * (lines > 1)} that made no sense")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,13 +132,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if hasattr(args, "renderer"):
             check(args.renderer)
+    except (ValueError, ImportError) as error:
+        parser.error(str(error))
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the process has no other
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
         code: int = args.run(args)
+        sys.stdout.flush()
         return code
+    except BrokenPipeError:  # whoever reads has had enough; Python is not to try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
     except OSError as error:
         _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return 1
-    except (ValueError, ImportError) as error:
-        parser.error(str(error))
     except KeyboardInterrupt:
         return 130  # as a shell says of what Ctrl-C has ended
 

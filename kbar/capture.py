@@ -12,6 +12,7 @@ from .environment import surface
 from .output import put
 from .snapshot import Message, StreamName
 
+_LONGEST = 1 << 16  # characters that are held of a line that is not finished
 _STREAMS: tuple[StreamName, ...] = ("stdout", "stderr")
 
 
@@ -121,6 +122,11 @@ class _Proxy:
                 *lines, rest = (begun + text).split("\n")
                 for line in lines:
                     self.say(self._name, line, self.holds)
+                if "\r" in rest[:-1]:  # a line that is rewritten, of which the latest counts
+                    rest = rest[rest.rindex("\r", 0, -1) + 1 :]
+                if len(rest) > _LONGEST:
+                    self.say(self._name, rest, self.holds)
+                    rest = ""
                 self.begun = rest + self.begun
             return len(text)
 

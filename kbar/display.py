@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import os
 import sys
 import threading
@@ -380,10 +381,12 @@ class Display:
             failure("kbar draws nothing", error)
             return
         for renderer, throttle in wanted:
-            same = next((t for t in self._targets if t.renderer is renderer and not t.closing), None)
-            if same:
+            same = next((t for t in self._targets if t.draws_as(renderer)), None)
+            if same and not same.closing:
                 same.include(stage)
                 continue
+            if same:  # it has yet to close what this one opens
+                renderer = copy.copy(renderer)
             if renderer.screen and (self._silent or this_worker().rank):
                 continue
             if renderer.screen and screen:
@@ -418,8 +421,9 @@ class Display:
         raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
         self.close("stopped" if raised is None else outcome_of(raised))
         until = time.monotonic() + _LONGEST_FETCH
-        while self._fetching and time.monotonic() < until:
-            # A thread that comes back from a device's library to an interpreter that is gone aborts the process.
+        while (self._fetching or any(t.behind for t in self._targets)) and time.monotonic() < until:
+            # A thread that comes back from a device's library to an interpreter that is gone aborts the
+            # process; and lines that a file takes are to be in it.
             time.sleep(0.01)
             self._draw_endings()
         for target in self._targets:

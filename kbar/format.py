@@ -116,7 +116,7 @@ def took(seconds: float) -> str:
 
 def rate(value: float | None, unit: str) -> str:
     """A rate such as ``312 step/s``, or ``4.10 s/step`` where it is slower than one a second."""
-    if not value or not math.isfinite(value):
+    if not value or not math.isfinite(value) or not math.isfinite(1 / value):
         return ""
     return f"{_short(value)} {unit}/s" if value >= 1 else f"{_short(1 / value)} s/{unit}"
 

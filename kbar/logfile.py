@@ -35,12 +35,13 @@ def check_path(path: str) -> None:
         OSError: if there is something in the way.
     """
     try:
-        unknown = placeholders(path) - {*PLACEHOLDERS}
-    except ValueError as error:
-        raise ValueError(f"file may hold {{rank}}, {{pid}}, {{host}} and {{time}}; got {path!r} ({error})") from None
-    if unknown or not path or "\0" in path:
-        raise ValueError(f"file must be a path, which may hold {{rank}}, {{pid}}, {{host}} and {{time}}; got {path!r}")
-    place = Path(path).absolute()
+        if not path or "\0" in path:
+            raise ValueError("no path")
+        path.format(rank=0, pid=0, host="", time="")
+    except (ValueError, LookupError, AttributeError) as error:
+        allowed = "{rank}, {pid}, {host} and {time}, and else doubled braces"
+        raise ValueError(f"file must be a path, which may hold {allowed}; got {path!r} ({error})") from None
+    place = Path(os.path.realpath(path))
     if place.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     while not os.path.lexists(place):
@@ -75,11 +76,12 @@ class LogFile:
         self._gap, self._clock = gap, clock
         self._file: int | None = None
         self._identity: tuple[int, int] | None = None
-        self._torn = False  # whether the last line lacks its end
         self._missing, self._reason, self._try_at = 0, "", 0.0
+        self._latest = ""
 
     def write(self, line: str) -> None:
         """Appends `line`, or takes note that it is missing."""
+        self._latest = line
         if self._missing and self._clock() < self._try_at:
             self._missing += 1
             return
@@ -105,11 +107,10 @@ class LogFile:
                 self._failed(error)
 
     def close(self) -> None:
-        """Marks a gap, if there is one and that is possible by now, and closes the file."""
+        """Marks a gap, if there is one and that is possible by now, and closes the file behind the latest line."""
         if self._missing:
-            self._try_at = 0.0
-            missing, self._missing = self._missing, 0
-            self.write(self._gap(missing, self._reason))
+            self._missing, self._try_at = self._missing - 1, 0.0
+            self.write(self._latest)
         self._release()
 
     def _failed(self, error: OSError) -> None:
@@ -143,7 +144,8 @@ class LogFile:
         self._identity = found.st_dev, found.st_ino
         if not stat.S_ISREG(found.st_mode) and os.path.islink(self.path):
             raise OSError(errno.EINVAL, "it is a link to something that is no file")
-        self._torn = stat.S_ISREG(found.st_mode) and found.st_size > 0 and self._is_torn()
+        if stat.S_ISREG(found.st_mode) and found.st_size > 0 and self._is_torn():
+            os.write(self._file, b"\n")
 
     def _is_torn(self) -> bool:
         """Whether the file's last line has no end, as a power failure or another program may have left it."""
@@ -160,9 +162,8 @@ class LogFile:
 
     def _append(self, line: str) -> None:
         assert self._file is not None
-        data = (b"\n" if self._torn else b"") + line.encode("utf-8", "replace") + b"\n"
+        data = line.encode("utf-8", "replace") + b"\n"
         written = os.write(self._file, data)
-        self._torn = False
         if written < len(data):
             self._take_back(written)
             raise OSError(errno.ENOSPC, "there was no space for a whole line")
@@ -170,11 +171,9 @@ class LogFile:
     def _take_back(self, written: int) -> None:
         """Takes back the first part of a line that found no space, if nobody has written since."""
         assert self._file is not None
-        self._torn = True
         try:
             end = os.lseek(self._file, 0, os.SEEK_CUR)
             if os.fstat(self._file).st_size == end:
                 os.ftruncate(self._file, end - written)
-                self._torn = False
-        except OSError:  # then the next line begins with a newline
+        except OSError:  # then it is ended once the file is opened anew
             pass

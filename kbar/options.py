@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypedDict, Union, get_args
 
 from . import renderers
@@ -34,6 +34,7 @@ class Options:
     pacing: bool | None = None
     summary: bool | None = None
     log_file: str | os.PathLike[str] | None = None
+    log: Renderer | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if not self._renderers():
@@ -55,7 +56,7 @@ class Options:
         if self.log_file is not None:
             if not isinstance(self.log_file, (str, os.PathLike)):
                 raise TypeError(f"log_file must be a path; got {self.log_file!r}")
-            renderers.for_file(self.log_file)
+            object.__setattr__(self, "log", renderers.for_file(self.log_file))
         if self.throttle is not None:
             as_throttle(self.throttle)
         if self.metrics is not None:
@@ -88,10 +89,7 @@ class Options:
         made = [renderers.create(r) if isinstance(r, str) else r for r in wanted]
         given = None if self.throttle is None else as_throttle(self.throttle)
         found = [(r, r.throttle or given or r.default_throttle) for r in made if isinstance(r, Renderer)]
-        if self.log_file is not None:
-            log = renderers.for_file(self.log_file)
-            found.append((log, log.default_throttle))
-        return found
+        return [*found, *([(self.log, self.log.default_throttle)] if self.log else [])]
 
 
 class DisplayOptions(TypedDict, total=False):
@@ -113,7 +111,7 @@ def options_of(given: DisplayOptions) -> Options:
     Raises:
         TypeError, ValueError, ImportError: as `Options` does, and for a keyword that there is not.
     """
-    allowed = [field.name for field in fields(Options)]
+    allowed = [each.name for each in fields(Options) if each.init]
     for name in given:
         if name not in allowed:
             raise TypeError(f"there is no option {name!r}; display options are {', '.join(allowed)}")

@@ -8,6 +8,7 @@ import io
 import os
 import select
 import stat
+import sys
 import time
 from typing import IO, Any
 
@@ -19,6 +20,10 @@ class Shared:
 
     def __init__(self, stream: IO[str] | None) -> None:
         self.stream = stream
+
+    def or_stdout(self) -> IO[str] | None:
+        """The stream; `sys.stdout` as it is now if there is none."""
+        return sys.stdout if self.stream is None else self.stream
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
         return self

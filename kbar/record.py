@@ -20,6 +20,7 @@ LONGEST = 1 << 20
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DEEPEST = 50
+_LATEST = 250_000_000_000.0  # the year 9892, in seconds since the Unix epoch
 _MOST = 200  # metrics of a stage that are read
 _LARGEST = 2**53  # whole numbers up to this are the same in every program that reads JSON
 
@@ -47,8 +48,7 @@ def record_of(event: Event, worker: Worker) -> dict[str, Any]:
 
 def message_of(text: str, time: float, run: str, worker: Worker) -> dict[str, Any]:
     """A message as such an object; it is about no stage."""
-    about = dict.fromkeys((*_STAGE_KEYS, "run_eta", "spent"))
-    return {**_envelope(time, run, "message", worker), **about, "metrics": {}, "above": [], "text": printed(text)}
+    return {**_envelope(time, run, "message", worker), **_NO_STAGE, "metrics": {}, "above": [], "text": printed(text)}
 
 
 def dumps(record: Mapping[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _stage(view: StageView) -> dict[str, Any]:
         "done": view.done,
         "total": view.total,
         "position": _real(view.position),
-        "metrics": {clean(name): metric(value) for name, value in view.metrics},
+        "metrics": {clean(name, 200): metric(value) for name, value in view.metrics},
         "rate": _real(view.rate),
         "eta": _real(view.remaining),
         "uncertain": view.uncertain,
@@ -93,9 +93,11 @@ def _stage(view: StageView) -> dict[str, Any]:
     }
 
 
-_STAGE_KEYS = (
-    *("id", "stage", "title", "path", "unit", "part", "done", "total", "position", "metrics", "rate", "eta"),
-    *("uncertain", "elapsed", "outcome", "waiting", "data", "running", "usual", "stalled"),
+_NO_STAGE = dict.fromkeys(
+    (
+        *("id", "stage", "title", "path", "unit", "part", "done", "total", "position", "rate", "eta", "uncertain"),
+        *("elapsed", "outcome", "waiting", "data", "running", "usual", "stalled", "run_eta", "spent"),
+    )
 )
 
 
@@ -147,11 +149,17 @@ def read(line: bytes | str) -> Record | None:
             return None
         run, run_eta = _text(found["run"] or ""), _number(found["run_eta"])
         above = tuple(_view(each, depth, run, run_eta) for depth, each in enumerate(found["above"][:_DEEPEST]))
+        stage = None if found["stage"] is None else _view(found, len(above), run, run_eta)
+        if len({view.key for view in (*above[:-1], stage) if view}) < len(above[:-1]) + bool(stage):
+            return None  # stages within themselves
+        time = datetime.fromisoformat(found["time"]).timestamp()
+        if not 0 < time < _LATEST:
+            return None
         return Record(
-            time=datetime.fromisoformat(found["time"]).timestamp(),
+            time=time,
             run=run,
             kind=_one_of(("begin", "progress", "end", "message"), found["event"]),
-            stage=None if found["stage"] is None else _view(found, len(above), run, run_eta),
+            stage=stage,
             above=above,
             text=printed(_text(found["text"] or "")),
             rank=_natural(found["rank"]),
@@ -217,6 +225,8 @@ def _number(value: object) -> float | None:
 def _metric(value: object) -> Plain:
     if isinstance(value, str):
         return float(value) if value in ("NaN", "Infinity", "-Infinity") else clean(value, 200)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
+        return float(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     raise TypeError(f"a metric's value is wanted; got {value!r}")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from .format import count, duration, number, percentage, took
+from .format import cells, count, duration, number, percentage, took
 from .record import Record, metric, time_text
 from .snapshot import StageView
 
-_HIGHER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "dice", "r2", "bleu", "score", "similarity")
+_HIGHER = (
+    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "io_u", "dice", "r2", "bleu", "score"),
+    *("similarity", "true_positives", "true_negatives", "sensitivity", "specificity"),
+)
 _ROWS = 40  # so many epochs a table for people has
+_WIDEST = 10_000  # columns, where there is no terminal
 
 
 @dataclass
@@ -137,20 +142,28 @@ def show(summary: Summary, file: IO[str]) -> None:
         console.print(f"  {metrics}" if metrics else "", end="\n" if metrics else "")
         return
     best = summary.best
-    names = list(dict.fromkeys(name for epoch in summary.epochs for name, _ in epoch.metrics))
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("", "took", *names):
-        table.add_column(Text(heading), justify="right", no_wrap=True)
     left_out = summary.epochs[:-_ROWS]
-    for epoch in [*(e for e in left_out if any(e is b for b in best.values())), *summary.epochs[-_ROWS:]]:
-        values = dict(epoch.metrics)
-        cells = [
-            Text(f"{number(values[name])}{'*' if best.get(name) is epoch else ' '}" if name in values else " ")
-            for name in names
-        ]
-        early = f" {epoch.outcome}" if epoch.outcome != "done" else ""
-        table.add_row(Text(f"{epoch.path.removeprefix(root.label).strip()}{early}"), took(epoch.elapsed), *cells)
-    console.print(table)
+    shown = [*(e for e in left_out if any(e is b for b in best.values())), *summary.epochs[-_ROWS:]]
+    columns = {
+        "": [f"{e.path.removeprefix(root.label).strip()} {e.outcome if e.outcome != 'done' else ''}" for e in shown]
+    }
+    columns["took"] = [took(epoch.elapsed) for epoch in shown]
+    for name in dict.fromkeys(name for epoch in summary.epochs for name, _ in epoch.metrics):
+        values = [dict(epoch.metrics) for epoch in shown]
+        marks = ["*" if best.get(name) is epoch else " " for epoch in shown]
+        columns[name] = [f"{number(v[name])}{m}" if name in v else "" for v, m in zip(values, marks, strict=True)]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    space = console.width if console.is_terminal else sys.maxsize
+    for name, texts in columns.items():
+        space -= max(map(cells, (name, *texts))) + 2
+        if space >= 0:
+            table.add_column(Text(name), justify="right", no_wrap=True)
+    fitting = list(columns.values())[: len(table.columns)]
+    for row in zip(*fitting, strict=True):
+        table.add_row(*map(Text, row))
+    console.print(table, width=None if console.is_terminal else _WIDEST)
+    if len(fitting) < len(columns):
+        console.print(f"  {len(columns) - len(fitting)} more metrics do not fit; --json has all.")
     if left_out:
         console.print(f"  Of {len(summary.epochs)} epochs, the last {_ROWS} and the best; --json has all.")
     if best:

@@ -60,6 +60,11 @@ class Target:
         """Whether all that it draws is over, if that is not simply all."""
         return bool(self._scopes) and all(s.outcome for s in self._scopes)
 
+    def draws_as(self, renderer: Renderer) -> bool:
+        """Whether `renderer` is its own, or one that writes to the same place."""
+        own = self.renderer
+        return own is renderer or (own.place is not None and own.place == renderer.place)
+
     def include(self, stage: Stage) -> None:
         """Draws `stage` as well."""
         if not self.includes(stage):
@@ -108,6 +113,12 @@ class Target:
         """Whether it is to be asked to draw at time `now` (s): its output takes it, and leaves time for others."""
         rested = now >= self._rests_until or self.closing or not self.renderer.live
         return rested and self._guarded(lambda: self.renderer.ready) is not False
+
+    @property
+    def behind(self) -> bool:
+        """Whether it has lines yet to write that nobody keeps it from."""
+        open_ = not self.renderer.live and not self.closed.is_set()
+        return open_ and bool(self._guarded(lambda: self.renderer.ready))
 
     def draw(self, snapshot: Snapshot, clock: Callable[[], float]) -> None:
         """Draws."""

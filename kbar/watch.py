@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,6 @@ from .record import LONGEST, Record, read
 from .renderers import Renderer
 from .snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView
 from .timing import Countdown, Pacer
-from .worker import this_worker
 
 _FRAME = 0.1  # seconds between two frames
 _LOOK = 0.25  # and between two looks at the files
@@ -58,7 +59,9 @@ class Follower:
                 file.readline()
         elif os.path.sameopenfile(file.fileno(), self._file.fileno()):
             at = self._file.tell()
-            file.seek(at if at <= size else 0)  # unless it was cut
+            if at > size:  # it was cut
+                at, self._begun = 0, b""
+            file.seek(at)
             self._file.close()
         else:
             yield from self._new()
@@ -135,28 +138,46 @@ class Run:
 
     Attributes:
         latest: its latest line.
-        source: the name of the file it is in.
+        source: the file it is in.
         outcome: how it ended, None while it runs.
+        given_up: whether nothing said so, but that its process is gone, or another has taken its place.
+        behind: seconds by which its host's clock is behind.
     """
 
     def __init__(self, first: Record, source: str) -> None:
         self.latest, self.source = first, source
         self.outcome: Outcome | None = None
+        self.given_up = False
+        self.behind = 0.0
+        self._live = False
         self._nodes: dict[int, _Node] = {}  # by stage, those around before those within
+        self._missed = 0
 
-    def take(self, record: Record, stage: StageView) -> Event:
-        """Take note of what a line says of `stage`; returns it as an event."""
+    def take(self, record: Record, stage: StageView, heard: float | None = None) -> Event:
+        """Take note of what a line says of `stage`; returns it as an event.
+
+        Args:
+            record: the line.
+            stage: the stage it is about.
+            heard: when it was written at the latest, by this clock, if it was read as it was written.
+        """
         self.latest = record
+        if heard is not None:
+            self.behind = min(self.behind, heard - record.time) if self._live else heard - record.time
+            self._live = True
         lap = bool(record.above) and record.above[-1].key == stage.key
         chain = record.above if lap else (*record.above, stage)
-        for around, view in zip((None, *chain), chain, strict=False):
-            self._put(view, record.time, around.key if around else None)
+        arounds = [None, *(view.key for view in chain)]
+        if any(self._nodes[v.key].parent != a for a, v in zip(arounds, chain, strict=False) if v.key in self._nodes):
+            self._nodes = {}  # stages do not move: whatever this is, it is something else
+        for around, view in zip(arounds, chain, strict=False):
+            self._put(view, record.time, around)
         if lap:
             self._drop(lambda node: node.parent == stage.key and node.view.part)
             return Event("lap", record.time, chain[-1], stage, stage, chain[:-1])
         if stage.outcome and not record.above:
-            self.end(stage.outcome)
-        elif stage.outcome in ("done", "stopped") and not stage.part:
+            return self.end(stage.outcome)
+        if stage.outcome in ("done", "stopped") and not stage.part:
             self._drop(lambda node: node.view.key == stage.key)
         kind: EventKind = "resume" if record.kind == "message" else record.kind
         return Event(kind, record.time, stage, above=record.above)
@@ -166,32 +187,24 @@ class Run:
         self.outcome = outcome
         for node in self._nodes.values():
             node.view = replace(node.view, outcome=node.view.outcome or outcome)
-        root = next(iter(self._nodes.values()))
-        return Event("end", self.latest.time, root.view)
+        (root,) = (node.view for node in self._nodes.values() if node.parent is None)
+        return Event("end", self.latest.time, root)
 
-    @property
     def gone(self) -> bool:
-        """Whether its process is no more, though it is not over; of another host's that is not known."""
-        if self.outcome or self.latest.host != this_worker().host:
-            return False
-        try:
-            os.kill(self.latest.pid, 0)
-        except ProcessLookupError:
-            return True
-        except (OSError, OverflowError):  # somebody else's process is one as well
-            return False
-        return False
+        """Whether its process has been no more at this look and at the one before; never known of another host's."""
+        self._missed = self._missed + 1 if not self.outcome and not _there(self.latest) else 0
+        return self._missed > 1  # what it wrote last was read in between
 
     def silent(self, now: float) -> float:
-        """Seconds for which nothing was heard of it, once that means something."""
-        since = now - self.latest.time
+        """Seconds for which nothing was heard of it by `now`, once that means something."""
+        since = now - self.behind - self.latest.time
         return since if since > _SILENT and not self.outcome else 0.0
 
     def views(self, now: float, label: str) -> list[StageView]:
         """Its stages at time `now` (s since the Unix epoch), outermost first; `label` tells it from others."""
         silent = self.silent(now)
         note = f"silent for {duration(silent)}" if silent else "done" if self.outcome == "done" else ""
-        now = min(now, self.latest.time + _SILENT)  # of what comes later nothing is known
+        now = min(now - self.behind, self.latest.time + _SILENT)  # of what comes later nothing is known
         views = []
         for node in self._within(None):
             view = node.now(now, leaf=all(n.view.outcome for n in self._nodes.values() if n.parent == node.view.key))
@@ -227,8 +240,30 @@ class Run:
             yield from self._within(node.view.key)
 
 
+def _there(record: Record) -> bool:
+    """Whether the process that wrote this may still run."""
+    if record.host != platform.node() or os.name != "posix":
+        return True
+    try:
+        os.kill(record.pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's process is one as well
+        return True
+    return True
+
+
 def _labelled(view: StageView, label: str) -> StageView:
     return replace(view, title=f"{label} {view.title}", path=f"{label} {view.path}") if label else view
+
+
+# What tells runs apart that are shown together: the first of these that differs.
+_LABELS: tuple[Callable[[Run], str], ...] = (
+    lambda run: f"rank {run.latest.rank}",
+    lambda run: clean(Path(run.source).stem, 12),
+    lambda run: clean(Path(run.source).absolute().parent.name, 12),
+    lambda run: str(run.latest.pid),
+)
 
 
 class Watch:
@@ -237,30 +272,41 @@ class Watch:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
         self._runs: dict[tuple[str, int], Run] = {}  # those on show
+        self._seen: list[Run] = []  # and those that were, since the screen was opened
         self._events: list[Event | Message] = []
         self._open = False
+        self._blind = False  # whether a process was seen no more whose run went on
 
-    def take(self, record: Record, source: str) -> None:
-        """Take note of what a line of the file of this name says."""
+    def take(self, record: Record, source: str, heard: float | None = None) -> None:
+        """Take note of what a line of this file says, see `Run.take`."""
         if record.stage is None:
             self._events.append(Message("stdout", record.text, record.time, record.run))
             return
         key = (record.run, record.pid)
+        if key in self._runs and self._runs[key].given_up:
+            self._blind = True
+            del self._runs[key]
         if key not in self._runs:
             self._begin(record, source)
             self._runs[key] = Run(record, source)
+            self._seen.append(self._runs[key])
         run = self._runs[key]
-        if not run.outcome:  # else it was given up too early
-            self._tell(run, run.take(record, record.stage))
+        if not run.outcome:
+            self._tell(run, run.take(record, record.stage, heard))
 
     def _begin(self, record: Record, source: str) -> None:
-        """A run begins; one of the same rank that has fallen silent has made way for it."""
+        """A run begins; one of the same rank that another process began in the same file has made way for it."""
         for run in list(self._runs.values()):
-            if run.source == source and run.latest.rank == record.rank and run.silent(record.time):
-                self._tell(run, run.end("interrupted"))
+            same = run.source == source and run.latest.rank == record.rank
+            if same and not run.outcome and (run.silent(record.time) or not _there(run.latest)):
+                self._give_up(run)
         if self.over:
             self.draw(record.time)
             self.close()
+
+    def _give_up(self, run: Run) -> None:
+        run.given_up = True
+        self._tell(run, run.end("interrupted"))
 
     def _tell(self, run: Run, event: Event) -> None:
         label = self._label(run)
@@ -268,14 +314,14 @@ class Watch:
         if run.outcome and not self.over:  # it leaves a line and makes room; the last one stays as it is
             line = event.stage
             self._runs = {key: other for key, other in self._runs.items() if other is not run}
-        line = line and _labelled(line, label)
-        self._events.append(replace(event, stage=_labelled(event.stage, label), line=line))
+        line, lap = line and _labelled(line, label), event.lap and _labelled(event.lap, label)
+        self._events.append(replace(event, stage=_labelled(event.stage, label), lap=lap, line=line))
 
     def _label(self, run: Run) -> str:
-        if len(self._runs) < 2:
+        if len(self._seen) < 2:
             return ""
-        ranks = {other.latest.rank for other in self._runs.values()}
-        return f"rank {run.latest.rank}" if len(ranks) == len(self._runs) else clean(Path(run.source).stem, 12)
+        differing = (label for label in _LABELS if len({label(other) for other in self._seen}) == len(self._seen))
+        return next(differing, _LABELS[-1])(run)
 
     @property
     def over(self) -> bool:
@@ -285,9 +331,9 @@ class Watch:
     def look(self) -> None:
         """Ends the runs whose process is gone."""
         for run in list(self._runs.values()):
-            if run.gone:
-                self._events.append(Message("stdout", f"process {run.latest.pid} is gone"))
-                self._tell(run, run.end("interrupted"))
+            if not self._blind and run.gone():
+                self._events.append(Message("stdout", f"process {run.latest.pid} is gone", run.latest.time))
+                self._give_up(run)
 
     def draw(self, now: float) -> None:
         """Draws them as of time `now`, in seconds since the Unix epoch."""
@@ -304,63 +350,62 @@ class Watch:
         if self._open:
             self._renderer.close()
         self._open = False
-        self._runs = {}
+        self._runs, self._seen = {}, []
 
 
-def records(lines: Iterable[bytes], skipped: list[bytes]) -> Iterator[Record]:
-    """What these lines say; those that make no sense go to `skipped`, cut short."""
+def records(lines: Iterable[bytes], skipped: Counter[str], name: str) -> Iterator[Record]:
+    """What these lines say; those that make no sense are counted under `name`."""
     for line in lines:
         record = read(line)
         if record:
             yield record
         elif line.strip():
-            skipped.append(line[:80])
+            skipped[name] += 1
 
 
-def watch(paths: Sequence[str], renderer: Renderer, *, until_end: bool = False) -> int:
-    """Draws the runs of these files while they are written; returns how many lines made no sense.
+def watch(paths: Sequence[str], renderer: Renderer, skipped: Counter[str], *, until_end: bool = False) -> None:
+    """Draws the runs of these files while they are written.
 
     Args:
         paths: JSON-lines logs, which need not exist yet.
         renderer: what draws.
+        skipped: by path, counts the lines that make no sense.
         until_end: whether to return once all runs are over; else that is left to Ctrl-C.
 
     Raises:
         OSError: if a file cannot be read.
     """
-    watched, followers, skipped = Watch(renderer), [Follower(path) for path in paths], list[bytes]()
-    looked = -_LOOK
+    watched, followers = Watch(renderer), [Follower(path) for path in paths]
+    looked, heard = -_LOOK, None  # what is there at the first look was written some time ago
     try:
         while not (until_end and watched.over):
             if time.monotonic() - looked >= _LOOK:
                 looked = time.monotonic()
                 for follower in followers:
-                    for record in records(follower.lines(), skipped):
-                        watched.take(record, follower.path)
+                    for record in records(follower.lines(), skipped, follower.path):
+                        watched.take(record, follower.path, heard)
                 watched.look()
+                heard = time.time()
             watched.draw(time.time())
             time.sleep(_FRAME)
     finally:
         watched.close()
         for follower in followers:
             follower.close()
-    return len(skipped)
 
 
-def recorded(path: str, skipped: list[bytes]) -> Iterator[Record]:
-    """All that a file says.
+def recorded(path: str, skipped: Counter[str]) -> Iterator[Record]:
+    """All that a file says, or with ``-`` the standard input.
 
     Args:
         path: a JSON-lines log.
-        skipped: gets the lines that make no sense, cut short.
+        skipped: counts the lines that make no sense.
 
     Raises:
-        OSError: if the file cannot be read.
+        OSError: if it cannot be read.
     """
-    _opened(path).close()  # one that is not there yet is nothing to wait for
-    follower = Follower(path, tail=None)
-    yield from records(follower.lines(), skipped)
-    follower.close()
+    with open(0 if path == "-" else path, "rb") as file:
+        yield from records(iter(lambda: file.readline(LONGEST + 1), b""), skipped, path)
 
 
 def replay(recorded: Iterable[Record], renderer: Renderer, *, speed: float = 1.0) -> bool:
@@ -369,7 +414,7 @@ def replay(recorded: Iterable[Record], renderer: Renderer, *, speed: float = 1.0
     now = 0.0
     try:
         for record in recorded:
-            if watched.over or not now:  # nobody wants to see the night between two runs
+            if watched.over or record.time - now > _SILENT:  # nobody wants to see the night between two runs
                 now = max(now, record.time - _PAUSE * speed)
             while now < record.time:
                 watched.draw(now)

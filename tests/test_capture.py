@@ -119,3 +119,18 @@ def test_a_renderer_that_fails_gives_the_streams_back_at_once(
     clock.advance(1.0)
     current().end(stage, "done")
     assert terminal.text == before
+
+
+def test_a_line_that_is_rewritten_is_its_latest_and_costs_no_more_with_time(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = standard_output(monkeypatch)
+    stage = begin("rich")
+    for percent in range(100):
+        print(f"\rdownloading {percent}%", end="")
+    assert len(sys.stdout.begun) < 20  # type: ignore[attr-defined]  # the stand-in's own
+    print("\r\nafter\r\n", end="")
+    print("x" * 100_000, end="")
+    assert sys.stdout.begun == ""  # type: ignore[attr-defined]  # likewise
+    current().end(stage, "done")
+    assert "downloading 99%" in terminal.text or terminal.screen.history.top

@@ -192,7 +192,7 @@ def test_a_gap_is_a_message(tmp_path: Path) -> None:
     current().end(stage, "done")
     gap = json.loads(path.read_text().splitlines()[0])
     VALIDATOR.validate(gap)
-    assert gap["text"] == "3 lines are missing: Is a directory"
+    assert gap["text"] == "lines missing: 2 (Is a directory)"
 
 
 def test_what_others_print_is_told_if_asked_and_goes_where_it_went(
@@ -254,8 +254,8 @@ def test_a_logger_gets_records_with_fields_at_the_callers_level(
     ("arguments", "error", "says"),
     [
         ({"file": "a.log", "messages": "yes"}, TypeError, "messages must be True or False; got 'yes'"),
-        ({"messages": True}, ValueError, "messages=True needs a file"),
-        ({"file": logging.getLogger("a"), "messages": True}, ValueError, "messages=True needs a file"),
+        ({"messages": True}, ValueError, "messages=True needs a path"),
+        ({"file": logging.getLogger("a"), "messages": True}, ValueError, "messages=True needs a path"),
         ({"level": "INFO"}, TypeError, r"level must be a number such as logging\.INFO; got 'INFO'"),
         ({"file": b"a.log"}, TypeError, "file must be a path, a text stream or None; got b'a.log'"),
     ],

@@ -14,7 +14,7 @@ import pytest
 
 import kbar
 from kbar.logfile import LogFile, check_path
-from kbar.testing import FakeClock
+from kbar.testing import FakeClock, RecordingRenderer
 
 
 def gap(missing: int, reason: str) -> str:
@@ -113,7 +113,7 @@ def test_a_gap_at_the_end_is_marked_when_the_run_ends(path: Path, log: LogFile) 
         log.write("one")
     path.rmdir()
     log.close()
-    assert path.read_text() == "1 missing: Is a directory\n"
+    assert path.read_text() == "one\n", "what can be written by then is not missing"
 
 
 def test_a_full_disk_leaves_no_torn_line(path: Path) -> None:
@@ -213,8 +213,11 @@ def test_placeholders_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("path", "error", "says"),
     [
-        ("{epoch}.log", ValueError, r"may hold \{rank\}, \{pid\}, \{host\} and \{time\}; got '\{epoch\}.log'"),
+        ("{epoch}.log", ValueError, r"may hold \{rank\}, .* doubled braces; got '\{epoch\}.log'"),
         ("{.log", ValueError, "got '{.log'"),
+        ("{rank:zz}.log", ValueError, "got '{rank:zz}.log'"),
+        ("{rank:{epoch}}.log", ValueError, "got"),
+        ("{}.log", ValueError, "got '{}.log'"),
         ("a\0b", ValueError, "file must be a path"),
         ("", ValueError, "file must be a path"),
         ("/", IsADirectoryError, "/"),
@@ -251,3 +254,46 @@ def test_making_a_renderer_makes_no_file(path: Path) -> None:
     kbar.LogRenderer(path)
     kbar.JsonLinesRenderer(path)
     assert not path.exists()
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_is_followed(path: Path) -> None:
+    path.symlink_to(path.parent / "there")
+    check_path(str(path))
+
+
+def test_after_a_gap_the_latest_line_is_written_at_the_end(path: Path, log: LogFile) -> None:
+    path.mkdir()
+    with pytest.warns(kbar.KbarWarning):
+        for line in ("one", "two", "the end"):
+            log.write(line)
+    path.rmdir()
+    log.close()
+    assert path.read_text() == "2 missing: Is a directory\nthe end\n"
+
+
+def test_a_relative_path_stays_where_it_was_given(
+    clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    renderer = kbar.LogRenderer("train.log")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with kbar.stage("train", renderer=renderer):
+        pass
+    assert len((tmp_path / "train.log").read_text().splitlines()) == 2
+    assert not os.listdir()
+
+
+def test_one_file_on_two_levels_gets_each_line_once(clock: FakeClock, path: Path) -> None:
+    with kbar.stage("outer", renderer="none", log_file=path), kbar.stage("inner", log_file=path):
+        pass
+    assert len(path.read_text().splitlines()) == 4 - 1, "an inner stage's beginning has no line"
+
+
+def test_a_log_whose_path_is_broken_by_now_costs_the_screen_nothing(clock: FakeClock, path: Path) -> None:
+    screen = RecordingRenderer(screen=True)
+    stage = kbar.stage("train", renderer=screen, log_file=path)
+    path.mkdir()
+    with pytest.warns(kbar.KbarWarning, match="Is a directory"), stage:
+        pass
+    assert [event.kind for event in screen.events] == ["begin", "end"]

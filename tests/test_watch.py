@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_several_workers_are_stacked_and_a_finished_one_leaves_a_line(
 
     def look() -> list[str]:
         for follower in followers:
-            for record in records(follower.lines(), []):
+            for record in records(follower.lines(), Counter(), ""):
                 watched.take(record, follower.path)
         watched.draw(clock())
         return terminal.text.splitlines()
@@ -122,10 +123,10 @@ def test_several_workers_are_stacked_and_a_finished_one_leaves_a_line(
     line, bar = look()
     assert line.startswith("rank 1 fit ")
     assert line.endswith("stopped at 1/3")
-    assert bar.startswith("fit ")
+    assert bar.startswith("rank 0 fit ")
     stages[0].advance_to(3)
     current().end(stages[0], "done")
-    assert re.match(r"fit +━+ 100% +3/3 .* done$", look()[-1])
+    assert re.match(r"rank 0 fit +━+ 100% +3/3 .* done$", look()[-1])
     assert watched.over
 
 
@@ -145,6 +146,8 @@ def test_a_run_whose_process_is_gone_is_said_to_be_and_one_of_another_host_to_be
         terminal = VirtualTerminal(80, 10)
         watched = Watch(kbar.RichRenderer(terminal))
         watched.take(told(json.dumps({**here, **change}))[0], "run.jsonl")
+        watched.look()
+        assert not watched.over, "it is given the time of one more look"
         watched.look()
         watched.draw(clock() + 200)
         assert re.search(shown, terminal.text), terminal.text
@@ -272,7 +275,7 @@ def test_lines_that_make_no_sense_are_skipped_and_counted(path: Path, capsys: py
     )
     assert main(["show", str(path)]) == 0
     shown = capsys.readouterr()
-    assert shown.err == "kbar: skipped 4 lines that made no sense\n"
+    assert shown.err == f"kbar: {path}: skipped 5 lines that made no sense\n"
     assert "\x1b" not in shown.out
 
 
@@ -281,7 +284,7 @@ def test_lines_that_make_no_sense_are_skipped_and_counted(path: Path, capsys: py
     [
         (["show", "{missing}"], 1, "missing: No such file or directory"),
         (["show", "{foreign}"], 1, "there is no run in it"),
-        (["show", "{folder}"], 1, "this is no file that can be read to its end"),
+        (["show", "{folder}"], 1, "Is a directory"),
         (["watch", "--until-end", "{folder}"], 1, "this is no file that can be read to its end"),
         (["replay", "{missing}"], 1, "missing: No such file or directory"),
         (["replay", "{foreign}"], 1, "there is no run in it"),
@@ -301,7 +304,7 @@ def test_mistakes_are_told_in_one_line(
         found = int(error.code or 0)
     assert found == code
     shown = capsys.readouterr()
-    assert says in shown.err.splitlines()[-1]
+    assert says in shown.err
     assert "\x1b" not in shown.err + shown.out
 
 
@@ -339,3 +342,89 @@ sys.exit(main(["watch", {str(path)!r}]))
     assert terminal.run([sys.executable, "-c", code]) == 128 + signal.SIGINT
     assert terminal.text.splitlines()[-1].startswith("fit")
     assert not terminal.screen.cursor.hidden
+
+
+def test_a_run_that_speaks_again_is_not_dead(clock: FakeClock, path: Path) -> None:
+    """Its process may be one of another namespace on this host, whose number means nothing here."""
+    stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
+    current().end(stage, "done")
+    first, last = (line.replace(f'"pid":{os.getpid()}', '"pid":999999') for line in path.read_text().splitlines())
+    watched = Watch(renderer := RecordingRenderer())
+    watched.take(told(first)[0], "run.jsonl")
+    for _ in range(2):
+        watched.look()
+    assert watched.over
+    for _ in range(2):
+        watched.take(told(first)[0], "run.jsonl")
+        for _ in range(3):
+            watched.look()
+        assert not watched.over
+    watched.take(told(last)[0], "run.jsonl")
+    watched.draw(clock())
+    assert renderer.snapshots[-1].stages[0].outcome == "done"
+
+
+def test_a_host_whose_clock_is_wrong_is_neither_silent_nor_old(clock: FakeClock, path: Path) -> None:
+    stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
+    watched = Watch(renderer := RecordingRenderer())
+    watched.take(told(path.read_text())[0], "run.jsonl", heard=clock() + 500)
+    watched.draw(clock() + 501)
+    (view,) = renderer.snapshots[-1].stages
+    assert (view.note, view.elapsed) == ("", pytest.approx(1.0))
+    current().end(stage, "done")
+
+
+def test_half_a_line_is_forgotten_when_the_file_is_cut(path: Path) -> None:
+    follower = Follower(str(path))
+    path.write_bytes(b"one\ntw")
+    assert list(follower.lines()) == [b"one"]
+    path.write_bytes(b"a\n")
+    assert list(follower.lines()) == [b"a"]
+    follower.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rate": 5e-324},
+        {"metrics": {"loss": 10**400}},
+        {"time": "9999-12-31T23:59:59-12:00"},
+        {"time": "1900-01-01T00:00:00+00:00"},
+        {"outcome": "done", "above": [1, 2]},
+        {"total": 10**15, "done": 10**15 - 1},
+    ],
+    ids=str,
+)
+def test_hostile_lines_end_nothing(change: dict[str, Any], clock: FakeClock, path: Path) -> None:
+    stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
+    line = json.loads(path.read_text().splitlines()[0])
+    current().end(stage, "done")
+    above = [{**line, "id": key} for key in change.pop("above", [])]
+    hostile = json.dumps({**line, "above": above, **change})
+    watched = Watch(kbar.RichRenderer(VirtualTerminal(80, 10)))
+    for record in records([hostile.encode()] * 2, Counter(), "run.jsonl"):
+        watched.take(record, "run.jsonl")
+        watched.draw(clock())
+    watched.close()
+    path.write_text(hostile + "\n")
+    assert main(["show", str(path)]) in (0, 1)
+
+
+def test_stages_that_move_are_no_stages(clock: FakeClock, path: Path) -> None:
+    """Chains that grow from line to line would be deeper than Python goes."""
+    stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
+    line = json.loads(path.read_text().splitlines()[0])
+    current().end(stage, "done")
+    watched = Watch(RecordingRenderer())
+    for first in range(0, 3000, 40):
+        above = [{**line, "id": key} for key in range(first, first + 40)]
+        (record,) = told(json.dumps({**line, "above": above, "id": first + 40}))
+        watched.take(record, "run.jsonl")
+    watched.draw(clock())
+
+
+def test_a_reader_that_has_had_enough_is_no_failure(path: Path) -> None:
+    recorded(path)
+    command = f"{sys.executable} -m kbar show {path} | head -c 1; exit ${{PIPESTATUS[0]}}"
+    shown = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert shown.stderr == ""

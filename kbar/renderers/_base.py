@@ -23,6 +23,7 @@ class Renderer(ABC):
         screen: whether it draws where a person looks; a run has one such renderer only.
         captures: whether it wants to be told what others print, as `Message` events: one that
             draws on the screen puts them above what it draws.
+        place: what it writes to, if two of a run that write there are to be one.
         default_throttle: when to draw between a stage's beginning and end, if nobody says.
 
     Args:
@@ -36,6 +37,7 @@ class Renderer(ABC):
     default_throttle: ClassVar[Throttle] = every(seconds=0.1)
     screen: bool = True
     captures: bool = False
+    place: object = None
     throttle: Throttle | None = None
 
     def __init__(self, *, throttle: ThrottleSpec | None = None) -> None:

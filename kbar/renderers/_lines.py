@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
-import sys
 from abc import abstractmethod
 from typing import IO, Any, ClassVar, Protocol, Union
 
-from ..logfile import LogFile, check_path, placeholders
+from ..logfile import LogFile, check_path
 from ..output import Output, Shared
 from ..snapshot import Event, Message, Snapshot
 from ..throttle import Throttle, ThrottleSpec, every
@@ -79,18 +79,19 @@ class LineRenderer(Renderer):
         if not isinstance(messages, bool):
             raise TypeError(f"messages must be True or False; got {messages!r}")
         if messages and file is None:
-            raise ValueError("messages=True needs a file: on the screen they are already")
+            raise ValueError("messages=True needs a path or a stream as file: on the screen they are already")
         given = os.fspath(file) if isinstance(file, os.PathLike) else file
         if isinstance(given, str):
             check_path(given)
-        elif given is not None and not hasattr(given, "write"):
+            given = os.path.abspath(given)  # wherever the process goes
+        elif given is not None and (
+            isinstance(given, (io.RawIOBase, io.BufferedIOBase)) or not hasattr(given, "write")
+        ):
             raise TypeError(f"file must be a path, a text stream or None; got {file!r}")
         self.screen = file is None
         self.captures = messages
-        self._path = given if isinstance(given, str) else None
+        self.place = self._path = given if isinstance(given, str) else None
         self._stream = Shared(None if isinstance(given, str) else given)
-        # Whether no other worker writes there, so that nobody asks whose a line is.
-        self._own_file = bool(self._path and placeholders(self._path) & {"rank", "pid", "host"})
         self._out: Out | None = None
         self._worker: Worker | None = None
 
@@ -110,7 +111,7 @@ class LineRenderer(Renderer):
     def open(self) -> None:
         """A run begins."""
         self._worker = this_worker()
-        self._out = LogFile(self._path, self.gap) if self._path else _Stream(self._stream.stream or sys.stdout)
+        self._out = LogFile(self._path, self.gap) if self._path else _Stream(self._stream.or_stdout())
 
     @property
     def ready(self) -> bool:

@@ -39,4 +39,4 @@ class JsonLinesRenderer(LineRenderer):
 
     def gap(self, missing: int, reason: str) -> str:
         """A message that says so."""
-        return dumps(message_of(f"{missing} lines are missing: {reason}", time.time(), self._run, self.worker))
+        return dumps(message_of(f"lines missing: {missing} ({reason})", time.time(), self._run, self.worker))

@@ -18,6 +18,7 @@ from ..format import (
     step_fact,
     took,
 )
+from ..logfile import placeholders
 from ..record import record_of, time_text
 from ..snapshot import Event, Message, Snapshot
 from ..throttle import ThrottleSpec
@@ -78,10 +79,12 @@ class LogRenderer(LineRenderer):
 
     def gap(self, missing: int, reason: str) -> str:
         """A message that says so."""
-        return self._line(time.time(), f"message {missing} lines are missing: {reason}")
+        return self._line(time.time(), f"message lines missing: {missing} ({reason})")
 
     def _line(self, at: float, text: str) -> str:
-        rank = f" rank={self.worker.rank}" if self.worker.rank and not self._own_file else ""
+        # Where no other worker writes, nobody asks whose a line is.
+        shared = not placeholders(self._path or "") & {"rank", "pid", "host"}
+        rank = f" rank={self.worker.rank}" if self.worker.rank and shared else ""
         return f"{time_text(at, 'seconds')} {text}{rank}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from ..format import Row, lines_above, rows
@@ -44,7 +43,7 @@ class RichRenderer(Renderer):
             def on_broken_pipe(self) -> None:
                 raise BrokenPipeError  # rich would end the process
 
-        self._frame = Frame(self._file.stream or sys.stdout)
+        self._frame = Frame(self._file.or_stdout())
         self._frame.fresh_line()
         notebook = self._frame.surface == "notebook"  # there rich writes by other means than a stream
         console = PlainConsole(

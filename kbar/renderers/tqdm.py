@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import IO, Any
 
@@ -53,7 +52,7 @@ class TqdmRenderer(Renderer):
         # that meddles with the pace, and a plain lock, as one shared with processes costs semaphores.
         self._class = type(base.__name__, (base,), {"monitor_interval": 0})
         self._class.set_lock(threading.RLock())
-        self._frame = Frame(self._file.stream or sys.stdout)
+        self._frame = Frame(self._file.or_stdout())
         self._frame.fresh_line()
 
     @property
