@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -302,10 +303,13 @@ def ended_line(lap: StageView, width: int) -> str:
     early = [] if lap.outcome == "done" else [count(lap)]
     metrics = metric_texts(lap.metrics)
     data = [" ".join(data_fact(lap))] if data_fact(lap)[0] else []
-    spent = [f"{name} {took(seconds)}" for name, seconds in spent_facts(lap)]
-    while cells(line := "  ".join([lap.title, *facts, *early, *metrics, *data, *spent])) > width:
-        expendable = next((each for each in (facts[1:] and facts, spent, facts, metrics) if each), None)
-        if not expendable:
-            break
-        expendable.pop()
-    return shorten(line, width)
+    spent = spent_facts(lap)
+    while True:
+        times = [f"{name} {took(seconds)}" for name, seconds in spent]
+        line = "  ".join([lap.title, *facts, *early, *metrics, *data, *times])
+        if cells(line) <= width or not (facts or metrics or data or spent):
+            return shorten(line, width)
+        if spent and not (facts[1:] or data or metrics):  # what was asked for goes last, the least of it first
+            spent.remove(min(spent, key=operator.itemgetter(1)))
+        else:
+            next(each for each in (facts[1:] and facts, data, metrics, facts) if each).pop()

@@ -143,6 +143,7 @@ class Stage:
         self._countdown = Countdown()
         self._ended: float | None = None
         self._left_at = 0  # where its parent was then
+        self._waited_before = 0.0  # seconds, in all steps that have landed
         self._first_wait = 0.0  # seconds of the first execution that were waiting for data
         self._laps = Laps()
         self._spent: dict[str, float] = {}  # where the running lap's time went, in seconds
@@ -262,6 +263,8 @@ class Stage:
             self._source.look(now)
         done, at, _ = self._latest
         self.note_first()
+        if at > self._pace.at and self._source:
+            self._waited_before = self._source.waited(now) - self._source.waiting(now)
         self._pace.sample(at, done)
         self._pacer.sample(at, done)
         ahead = self._outlook(now) if self.has_laps else None
@@ -397,7 +400,8 @@ class Stage:
             shown = min(done, self._pacer.count)
         elapsed = self._elapsed(now)
         steps = self.is_leaf and not self.has_laps and (total is None or done < total)
-        running = max(0.0, now - self._pace.at) if steps else 0.0
+        # A step does not run while the loop waits for its item.
+        running = max(0.0, now - self._pace.at - self._waited(now) + self._waited_before) if steps else 0.0
         return StageView(
             key=self.key,
             depth=self.depth,
@@ -487,7 +491,7 @@ class Stage:
                 whole = None if steps is None else part._pace.remaining(part._pace.at, steps)
                 left = 0.0 if steps is not None and part.done == part.total else part.remaining(now)
                 once, opening = part._extra
-                running.append(RunningPart(part.label, part._busy(now) - once - opening, once, left, whole))
+                running.append(RunningPart(part.label, part._busy(now) - once - opening, once, left, whole, part._share))
         began = self.started if self._lap_started is None else self._lap_started
         return self._laps.outlook(max(0.0, now - began), running)
 
@@ -505,7 +509,7 @@ class Stage:
         """The share of the running unit that is done, as far as what is within tells; None if nothing is."""
         if self.has_laps:
             parts = self._running_parts
-            share = 1 - ahead.left / ahead.whole if ahead and ahead.whole > 0 else parts[0]._share if parts else 0.0
+            share = ahead.share if ahead else parts[0]._share if parts else 0.0
         elif self._inner:  # as many as there were in the unit before
             share = (self._inner_number - 1 + self._inner._share) / max(self._inner_usual, self._inner_number)
         else:

@@ -277,8 +277,8 @@ class Pacer:
             self.position = max(self.position, ahead)
         while self._landed and self._landed[0][1] <= self.position:
             self._landed.popleft()
-        # A first execution may have been long for its compilation alone.
-        true = self._far and len(self._gaps) > 1 and self._gaps[-1][0] > self.FAR
+        # A first execution of many steps may have been long for its compilation alone, and be one of lumps that glide.
+        true = self._far and (len(self._gaps) > 1 or self._gaps[0][1] == 1) and self._gaps[-1][0] > self.FAR
         self.count = max(self.count, self._done if true else min(self._done, int(self.position + 1e-9)))
 
     def jump(self, done: int, share: float) -> None:
@@ -288,9 +288,6 @@ class Pacer:
 
     def _glide(self, seconds: float, rate: float | None) -> float:
         now = self._now
-        due = max(
-            ((done - self.position) / max(at + self.DELAY - now, seconds) for at, done in self._landed), default=0.0
-        )
         if rate is None:  # the first execution: as if it had taken no longer than there is time for
             took, units = self._gaps[0]
             speed = units / min(max(took, seconds), self.DELAY)
@@ -298,7 +295,12 @@ class Pacer:
             below = min(done - rate * at for at, done in (*self._corners, (now, self._done)))
             line = below + rate * (now - self._MARGIN)
             speed = rate + (line - self.position) / self._EASE
-        return min(float(self._done), self.position + max(speed, due) * seconds)
+        return min(float(self._done), self.position + max(speed, self._due(seconds)) * seconds)
+
+    def _due(self, seconds: float) -> float:
+        """The speed at which all that has landed is shown in time."""
+        left = ((done - self.position, at + self.DELAY - self._now) for at, done in self._landed)
+        return max((units / max(time, seconds) for units, time in left), default=0.0)
 
     def _within(self, seconds: float, total: int | None) -> float:
         expected, units = fmean(s for s, _ in self._gaps), min(units for _, units in self._gaps)
@@ -310,7 +312,8 @@ class Pacer:
             slower = math.exp((self._KNEE - share) / (1 - self._KNEE))
             share, speed = min(self.MOST, 1 - (1 - self._KNEE) * slower), speed * slower
         goal = self._done + units * share
-        return min(goal, self.position + speed * seconds + (goal - self.position) * min(1.0, seconds / self._EASE_FAR))
+        ease = (goal - self.position) * min(1.0, seconds / self._EASE_FAR)
+        return min(goal, self.position + max(speed * seconds + ease, self._due(seconds) * seconds))
 
 
 class Countdown:
@@ -346,7 +349,8 @@ class Countdown:
 class RunningPart:
     """A part of a lap that runs: its time so far, and `once` what of it will never be needed again.
 
-    All in seconds; `left` is what it still needs, `whole` what one like it takes, None if unknown.
+    All in seconds; `left` is what it still needs, `whole` what one like it takes, None if unknown. `share` is what of
+    it is done, as its own bar shows.
     """
 
     label: str
@@ -354,15 +358,20 @@ class RunningPart:
     once: float
     left: float | None
     whole: float | None
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """Seconds that the running lap takes in all, those it still needs, and those each later one takes."""
+    """Seconds that the running lap takes in all, those it still needs, and those each later one takes.
+
+    `share` is what of the lap is done: the shares of its parts, weighted by how long each takes.
+    """
 
     whole: float
     left: float
     later: float
+    share: float
 
 
 class Laps:
@@ -406,7 +415,7 @@ class Laps:
         by_label = {part.label: part for part in reversed(running)}  # of one within another, the outer one
         if not self._before and not self._over and all(part.left is None for part in running):
             return None
-        whole = left = later = 0.0
+        whole = left = later = done = 0.0
         for label in {*over, *by_label, *itertools.chain(*self._before)}:
             usual, number = self._usual(label)
             seconds, so_many = over.get(label, (0.0, 0))
@@ -417,13 +426,18 @@ class Laps:
                 lasts = part.left + others
             elif not part and label and so_many >= max(1.0, number):
                 lasts = 0.0
-            seconds += part.seconds if part else 0.0
+            if part and part.left is not None:
+                done += seconds + part.share * (part.seconds + lasts)
+                seconds += part.seconds
+            else:
+                seconds += part.seconds if part else 0.0
+                done += seconds
             whole, left = whole + seconds + lasts, left + lasts
             if part and part.whole is not None and number <= 1:
                 later += part.whole
             else:
                 later += usual if self._before else seconds + lasts
-        return Outlook(whole, left, later)
+        return Outlook(whole, left, later, done / whole if whole else 0.0)
 
     def _usual(self, label: str) -> tuple[float, float]:
         """Seconds and number in a lap, on average."""

@@ -335,9 +335,9 @@ def test_a_lap_is_its_parts_and_what_is_between(
 def test_what_is_over_of_a_lap_is_not_expected_again() -> None:
     known = laps((10.0, 2.0, 1.0))
     known.part_over("train", 8.0, 0.0)
-    assert known.outlook(8.0, []) == Outlook(11.0, 3.0, 13.0)
+    assert known.outlook(8.0, []) == Outlook(11.0, 3.0, 13.0, 8 / 11)
     known.part_over("validation", 3.0, 0.0)
-    assert known.outlook(11.5, []) == Outlook(12.0, 0.5, 13.0)
+    assert known.outlook(11.5, []) == Outlook(12.0, 0.5, 13.0, 11.5 / 12)
     assert known.rate == pytest.approx(1 / 13)
 
 
@@ -350,4 +350,4 @@ def test_parts_of_one_label_may_come_several_times() -> None:
         known.lap_over(40.0)
     known.part_over("D", 10.0, 0.0)
     found = known.outlook(15.0, [RunningPart("G", 5.0, 0.0, 5.0, 10.0)])
-    assert found == Outlook(40.0, 25.0, 40.0)
+    assert found == Outlook(40.0, 25.0, 40.0, 10 / 40)
