@@ -448,7 +448,7 @@ class Stage:
     @property
     def _uncertain(self) -> bool:
         if self.has_laps:
-            return not self._laps.rate or any(p._pace.error > _UNCERTAIN for p in self._running_parts[:1])
+            return self._laps.error > _UNCERTAIN or any(p._pace.error > _UNCERTAIN for p in self._running_parts[:1])
         return self._pace.error > _UNCERTAIN
 
     def _waited(self, now: float) -> float:

@@ -173,7 +173,12 @@ class Pace:
     @property
     def pace(self) -> float | None:
         """Seconds a unit takes, stalls included; None before there is a basis."""
-        return self._all.pace + self._stalling()[0] if self._all.seconds > 0 else None
+        return self._all.pace + self._stalling()[0] if self._all.intervals else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is more to tell from than the first execution and one more."""
+        return self._all.intervals > 1.5
 
     @property
     def rate(self) -> float | None:
@@ -183,7 +188,7 @@ class Pace:
     @property
     def error(self) -> float:
         """The share by which the rate may be off."""
-        if self._all.seconds <= 0 or self._all.intervals < 1.5:
+        if self._all.seconds <= 0 or not self.settled:
             return math.inf
         usual, (lost, by_stalls) = self._all.pace, self._stalling()
         return max(self._doubt, math.hypot(self._all.error * usual, by_stalls) / (usual + lost))
@@ -202,7 +207,7 @@ class Pace:
             return None
         running = max(0.0, now - self.at)
         seconds, first = self.first
-        if self._all.intervals < 1.5 and units > self._REACH * first:  # the second may compile as well
+        if not self.settled and units > self._REACH * first:  # the second may compile as well
             return None
         if self._all.seconds <= 0:  # only what runs for about as long as the first did is of its kind
             return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
@@ -378,15 +383,17 @@ class Laps:
     """A run of laps (epochs): what the running one and those to come take, in seconds.
 
     A lap is its parts (training, validation), by label, and the time between them (what callbacks
-    do). Of each as much is expected as the latest laps had on average; a part that is running
-    knows better. What first executions took too long happens once, and is no part of it.
+    do). Each has a pace of its own whose units are laps: so a first lap that took longer, one that
+    did just once, a lasting change, and parts that not all laps have are dealt with as they are
+    among steps. A part that is running knows better. What first executions took too long happens once, and is no part of it.
     """
 
-    _RECENT = 20
     _BETWEEN = ""
 
     def __init__(self) -> None:
-        self._before: deque[dict[str, tuple[float, int]]] = deque(maxlen=self._RECENT)  # seconds and number, by label
+        self._number = 0
+        self._paces: dict[str, Pace] = {}  # seconds a lap, by label
+        self._parts: dict[str, float] = {}  # and how many of that label a lap had on average
         self._over: dict[str, tuple[float, int]] = {}
         self._once = 0.0
 
@@ -399,24 +406,36 @@ class Laps:
     def lap_over(self, took: float) -> None:
         """The running lap is over."""
         self._over[self._BETWEEN] = self._between(took), 1
-        self._before.append(self._over)
+        self._number += 1
+        for label, (seconds, number) in self._over.items():
+            pace = self._paces.setdefault(label, Pace(0.0, 0))
+            pace.sample(pace.at + seconds, self._number)
+            self._parts[label] = self._parts.get(label, 0.0) + number
         self._over, self._once = {}, 0.0
 
     @property
     def rate(self) -> float | None:
         """Laps per second, of late."""
-        seconds = sum(seconds for lap in self._before for seconds, _ in lap.values())
-        return len(self._before) / seconds if seconds > 0 else None
+        seconds = sum(self._usual(label)[0] for label in self._paces)
+        return 1 / seconds if seconds > 0 else None
+
+    @property
+    def error(self) -> float:
+        """The share by which it may be off; what is between the parts takes two laps to be known."""
+        usual = {label: self._usual(label)[0] for label in self._paces}
+        unsure = {label: pace.error for label, pace in self._paces.items() if pace.settled or label == self._BETWEEN}
+        off = sum(usual[label] * min(1.0, error) for label, error in unsure.items())
+        return off * self.rate if self.rate else math.inf
 
     def outlook(self, elapsed: float, running: Sequence[RunningPart]) -> Outlook | None:
         """What is to be expected, with the running lap begun `elapsed` seconds ago; None without a basis."""
         between = self._between(elapsed - sum(part.seconds + part.once for part in running))
         over = {**self._over, self._BETWEEN: (between, 0)}
         by_label = {part.label: part for part in reversed(running)}  # of one within another, the outer one
-        if not self._before and not self._over and all(part.left is None for part in running):
+        if not self._number and not self._over and all(part.left is None for part in running):
             return None
         whole = left = later = done = 0.0
-        for label in {*over, *by_label, *itertools.chain(*self._before)}:
+        for label in {*over, *by_label, *self._paces}:
             usual, number = self._usual(label)
             seconds, so_many = over.get(label, (0.0, 0))
             part = by_label.get(label)
@@ -434,15 +453,18 @@ class Laps:
                 done += seconds
             whole, left = whole + seconds + lasts, left + lasts
             if part and part.whole is not None and number <= 1:
-                later += part.whole
+                later += part.whole * (self._parts.get(label, 0.0) + 1) / (self._number + 1)
             else:
-                later += usual if self._before else seconds + lasts
+                later += usual if self._number else seconds + lasts
         return Outlook(whole, left, later, done / whole if whole else 0.0)
 
     def _usual(self, label: str) -> tuple[float, float]:
         """Seconds and number in a lap, on average."""
-        laps = [lap.get(label, (0.0, 0)) for lap in self._before]
-        return (fmean(s for s, _ in laps), fmean(n for _, n in laps)) if laps else (0.0, 0.0)
+        if label not in self._paces:
+            return 0.0, 0.0
+        pace = self._paces[label]
+        seconds, units = pace.first or (0.0, 1)
+        return pace.pace if pace.pace is not None else seconds / units, self._parts[label] / self._number
 
     def _between(self, elapsed: float) -> float:
         return max(0.0, elapsed - self._once - sum(seconds for seconds, _ in self._over.values()))

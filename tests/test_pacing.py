@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -181,6 +181,38 @@ def test_remaining_times_count_down(clock: FakeClock, renderer: RecordingRendere
     assert told[0] == pytest.approx(28.0, rel=0.1)
     rises = sum(b > a + 0.01 for a, b in itertools.pairwise(told))
     assert rises < len(told) / 20
+
+
+def test_a_step_does_not_run_while_its_item_is_waited_for(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    def data() -> Iterator[int]:
+        for i in range(24):
+            clock.advance(4.0 if i == 12 else 0.0)
+            yield i
+
+    for i in kbar.track(data(), "fold", total=24, renderer=renderer):
+        clock.advance(0.1)
+        if i == 12:
+            assert step_fact(last(renderer, "fold")) == ""
+            clock.advance(2.0)
+            assert step_fact(last(renderer, "fold")) == "stalled at item 13 for 2s"
+
+
+def test_a_run_is_no_further_than_its_steps(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    with kbar.loop(epochs=1, renderer=renderer) as loop:
+        for epoch in loop.epochs():
+            for i in epoch.steps(range(10)):
+                clock.advance(20.0 if i == 5 else 0.3)
+                assert (last(renderer, "loop").fraction or 0.0) <= (last(renderer, "train").fraction or 0.0) + 0.01
+
+
+def test_a_remaining_time_is_uncertain_while_a_step_stalls(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    with kbar.stage("train", total=100, renderer=renderer) as stage:
+        for _ in range(50):
+            clock.advance(0.1)
+            stage.advance()
+        assert not last(renderer, "train").uncertain
+        clock.advance(3.0)
+        assert last(renderer, "train").uncertain
 
 
 @pytest.mark.parametrize("name", ["pacing", "summary"])

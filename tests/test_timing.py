@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -118,6 +120,45 @@ def test_how_far_the_rate_may_be_off_is_known() -> None:
     assert steady.error < 0.01
     assert stalling.error > 0.25
     assert paced((0.1, 1, 1))[0].error == float("inf")
+
+
+def told(pace_of: Callable[[int], float], count: int) -> list[tuple[float, float | None, float, float]]:
+    """For each frame of so many single steps of so many seconds each: now, what is told, what is true, and the error."""
+    landings = list(itertools.accumulate(pace_of(i) for i in range(count)))
+    pace, countdown, found, done = Pace(0.0, 0), Countdown(), [], 0
+    for frame in range(1, int(landings[-1] / FRAME)):
+        now = frame * FRAME
+        while landings[done] <= now:
+            done += 1
+        pace.sample(landings[done - 1] if done else 0.0, done)
+        countdown.correct(now, pace.remaining(now, count - done))
+        error = math.inf if pace.stalls(now - pace.at) else pace.error
+        found.append((now, countdown.at(now), landings[-1] - now, error))
+    return found
+
+
+@pytest.mark.parametrize("compiled", [(0, 1), (0, 2), (0, 1, 2), (0, 60), (0, 20, 50, 90)])
+def test_further_compilations_do_not_upset_the_remaining_time(compiled: tuple[int, ...]) -> None:
+    """Three seconds each, and 20 ms all other steps."""
+    frames = told(lambda i: 3.0 if i in compiled else 0.02, 1500)
+    over = 3.0 * len(compiled) + 0.02 * compiled[-1]
+    for now, left, true, _ in frames:
+        if now > over + 1.5:
+            assert left == pytest.approx(true, rel=0.5 if len(compiled) > 3 and now < over + 5.0 else 0.25, abs=1.0)
+        elif left is not None and now < over - 3.0 * (len(compiled) > 2):
+            assert left < 120.0
+    certain = [left for _, left, _, error in frames if left is not None and error < 0.25]
+    assert sorted(certain)[-3] < 45.0
+
+
+@given(st.floats(0.05, 0.6), st.floats(2.0, 8.0), st.booleans())
+def test_a_lasting_change_is_followed_after_three_steps(each: float, factor: float, slower: bool) -> None:
+    before, after = (each, each * factor) if slower else (each * factor, each)
+    for now, left, true, error in told(lambda i: before if i < 30 else after, 90):
+        if now > 30 * before + 3 * after + 3.0:
+            assert left == pytest.approx(true, rel=0.25, abs=1.0)
+        elif slower and now > 30 * before + max(after, 5 * before) + 0.2 and now < 30 * before + 2 * after - 0.1:
+            assert error > 0.25
 
 
 moves = st.lists(st.tuples(st.floats(-10, 1000), st.integers(-5, 10_000)), max_size=60)
@@ -244,6 +285,13 @@ def test_however_near_steps_land_none_is_shown_early_or_late(found: list[tuple[f
     assert positions[-1] == pytest.approx(done)
 
 
+@given(st.lists(st.tuples(st.floats(0.0, 40.0), st.integers(1, 1000)), min_size=1, max_size=8))
+def test_nothing_is_more_than_two_seconds_behind_or_early_however_far_steps_are(found: list[tuple[float, int]]) -> None:
+    landings = [*zip(*(itertools.accumulate(column) for column in zip(*found, strict=True)), strict=True)]
+    for at, position, _ in shown(landings, landings[-1][0] + 2.0):
+        assert position >= max((n for when, n in landings if when <= at - 2.0), default=0) - 1e-6
+
+
 @given(moves, st.lists(st.floats(-5, 5), min_size=60, max_size=60))
 def test_whatever_the_clock_does_a_bar_neither_goes_back_nor_breaks(
     found: list[tuple[float, int]], looks: list[float]
@@ -294,6 +342,13 @@ def test_without_an_estimate_nothing_is_told() -> None:
     assert countdown.at(1.0) is None
 
 
+def test_what_was_nonsense_is_replaced_at_once() -> None:
+    countdown = Countdown()
+    countdown.correct(0.0, 2400.0)
+    countdown.correct(0.1, 20.0)
+    assert countdown.at(0.1) == pytest.approx(20.0)
+
+
 # Laps.
 
 
@@ -341,6 +396,22 @@ def test_what_is_over_of_a_lap_is_not_expected_again() -> None:
     assert known.rate == pytest.approx(1 / 13)
 
 
+def test_laps_that_change_for_good_are_followed_and_the_first_is_no_measure() -> None:
+    assert laps((10.0, 2.0, 20.0), (10.0, 2.0, 1.0)).rate == pytest.approx(1 / 13)
+    assert laps((10.0, 2.0, 20.0)).error > 0.25
+    assert laps(*[(10.0, 2.0, 1.0)] * 9, *[(10.0, 2.0, 8.0)] * 2).rate == pytest.approx(1 / 20)
+    assert laps(*[(10.0, 1.0, 1.0)] * 9, *[(10.0, 6.0, 1.0)] * 2).rate == pytest.approx(1 / 17)
+    assert laps(*[(10.0, 2.0, 1.0)] * 3).error < 0.05
+
+
+def test_a_laps_share_is_that_of_its_parts_whatever_the_time() -> None:
+    """At half its steps while one of them takes twenty seconds, before a validation of five."""
+    known = laps((15.0, 5.0, 0.0))
+    found = known.outlook(25.0, [RunningPart("train", 25.0, 0.0, 15.0, 15.0, 0.5)])
+    assert found
+    assert found.share == pytest.approx(20.0 / 45.0)
+
+
 def test_parts_of_one_label_may_come_several_times() -> None:
     """As those of generator and discriminator."""
     known = Laps()
@@ -350,4 +421,5 @@ def test_parts_of_one_label_may_come_several_times() -> None:
         known.lap_over(40.0)
     known.part_over("D", 10.0, 0.0)
     found = known.outlook(15.0, [RunningPart("G", 5.0, 0.0, 5.0, 10.0)])
-    assert found == Outlook(40.0, 25.0, 40.0, 10 / 40)
+    assert found
+    assert (found.whole, found.left, found.later) == pytest.approx((40.0, 25.0, 40.0))
