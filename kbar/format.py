@@ -307,9 +307,10 @@ def ended_line(lap: StageView, width: int) -> str:
     while True:
         times = [f"{name} {took(seconds)}" for name, seconds in spent]
         line = "  ".join([lap.title, *facts, *early, *metrics, *data, *times])
-        if cells(line) <= width or not (facts or metrics or data or spent):
+        expendable = facts or data or metrics
+        if cells(line) <= width or not (expendable or spent):
             return shorten(line, width)
-        if spent and not (facts[1:] or data or metrics):  # what was asked for goes last, the least of it first
+        if expendable:
+            expendable.pop()
+        else:  # what was asked for goes last, the least of it first
             spent.remove(min(spent, key=operator.itemgetter(1)))
-        else:
-            next(each for each in (facts[1:] and facts, data, metrics, facts) if each).pop()

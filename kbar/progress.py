@@ -491,7 +491,9 @@ class Stage:
                 whole = None if steps is None else part._pace.remaining(part._pace.at, steps)
                 left = 0.0 if steps is not None and part.done == part.total else part.remaining(now)
                 once, opening = part._extra
-                running.append(RunningPart(part.label, part._busy(now) - once - opening, once, left, whole, part._share))
+                running.append(
+                    RunningPart(part.label, part._busy(now) - once - opening, once, left, whole, part._share)
+                )
         began = self.started if self._lap_started is None else self._lap_started
         return self._laps.outlook(max(0.0, now - began), running)
 

@@ -385,7 +385,8 @@ class Laps:
     A lap is its parts (training, validation), by label, and the time between them (what callbacks
     do). Each has a pace of its own whose units are laps: so a first lap that took longer, one that
     did just once, a lasting change, and parts that not all laps have are dealt with as they are
-    among steps. A part that is running knows better. What first executions took too long happens once, and is no part of it.
+    among steps. A part that is running knows better. What first executions took too long happens
+    once, and is no part of it.
     """
 
     _BETWEEN = ""

@@ -198,3 +198,12 @@ def test_metrics_are_chosen_and_ordered_by_patterns(patterns: list[str] | None, 
     selection = Selection() if patterns is None else Selection(tuple(patterns))
     assert [name for name, _ in selection.pick(metrics)] == chosen
     assert selection.pick(None) == ()
+
+
+def test_where_time_went_is_the_last_to_go_the_least_of_it_first() -> None:
+    spent = (("first", 1.0), ("steps", 20.0), ("validation", 0.5), ("other", 9.0))
+    metrics = tuple((f"metric_{i}", 0.5) for i in range(4))
+    lap = view(title="epoch 1/4", outcome="done", summary=True, spent=spent, metrics=metrics)
+    assert "steps 20s  validation 0.50s  other 9.0s" in ended_line(lap, 80)
+    assert ended_line(lap, 36) == "epoch 1/4  steps 20s  other 9.0s"
+    assert "metric_0" in ended_line(lap, 120)

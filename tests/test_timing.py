@@ -123,7 +123,7 @@ def test_how_far_the_rate_may_be_off_is_known() -> None:
 
 
 def told(pace_of: Callable[[int], float], count: int) -> list[tuple[float, float | None, float, float]]:
-    """For each frame of so many single steps of so many seconds each: now, what is told, what is true, and the error."""
+    """For each frame of steps of so many seconds: now, what is told, what is true, and the error."""
     landings = list(itertools.accumulate(pace_of(i) for i in range(count)))
     pace, countdown, found, done = Pace(0.0, 0), Countdown(), [], 0
     for frame in range(1, int(landings[-1] / FRAME)):
