@@ -65,7 +65,7 @@ class Pace:
     """
 
     _BASIS = 2.0  # seconds after which the rest may be told
-    _REACH = 20  # from one execution alone, so many more may be told
+    _REACH = 20  # from the first three executions, so many times as much as the first one may be told
     _ODD = 5.0  # how many usual intervals make a stall
     _ODD_SECONDS = 0.4  # and how many seconds at least
     _ONCE = 0.6  # for how much the only one counts
@@ -163,7 +163,7 @@ class Pace:
         # The next one may be due any moment, or there may be none any more.
         between = max((last - began) / len(stalls), (self.done - began) / (len(stalls) + 1), 1.0)
         gap = max(1, *(b - a for a, b in itertools.pairwise([began, *(place for _, place in stalls)])))
-        fades = min(1.0, max(0.0, 2.0 - (self.done - last) / gap))
+        fades = min(1.0, max(0.0, 1.0 + min(len(stalls), 3) - (self.done - last) / gap))
         lost = fades * fmean(seconds for seconds, _ in stalls) / between
         error = lost / math.sqrt(len(stalls))
         if len(stalls) == 1:  # never much that is not in proportion
@@ -207,7 +207,7 @@ class Pace:
             return None
         running = max(0.0, now - self.at)
         seconds, first = self.first
-        if not self.settled and units > self._REACH * first:  # the second may compile as well
+        if self._all.intervals < 2.0 and units > self._REACH * first:  # the second may compile as well
             return None
         if self._all.seconds <= 0:  # only what runs for about as long as the first did is of its kind
             return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
