@@ -391,7 +391,7 @@ class Stage:
 
     def view(self, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
         """The stage at time `now` (s); `paced` as a bar is to show it, else as it is."""
-        _, _, metrics = self._latest
+        _, at, metrics = self._latest
         done, total = self.done, self.total
         done = done if total is None else min(done, total)
         shown, position = done, float(done)
@@ -401,7 +401,7 @@ class Stage:
         elapsed = self._elapsed(now)
         steps = self.is_leaf and not self.has_laps and (total is None or done < total)
         # A step does not run while the loop waits for its item.
-        running = max(0.0, now - self._pace.at - self._waited(now) + self._waited_before) if steps else 0.0
+        running = max(0.0, now - at - self._waited(now) + self._waited_before) if steps else 0.0
         return StageView(
             key=self.key,
             depth=self.depth,

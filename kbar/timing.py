@@ -65,7 +65,7 @@ class Pace:
     """
 
     _BASIS = 2.0  # seconds after which the rest may be told
-    _REACH = 20  # from the first three executions, so many times as much as the first one may be told
+    _REACH = 20  # from the first three executions, so many times as much as they did may be told
     _ODD = 5.0  # how many usual intervals make a stall
     _ODD_SECONDS = 0.4  # and how many seconds at least
     _ONCE = 0.6  # for how much the only one counts
@@ -207,7 +207,9 @@ class Pace:
             return None
         running = max(0.0, now - self.at)
         seconds, first = self.first
-        if self._all.intervals < 2.0 and units > self._REACH * first:  # the second may compile as well
+        if self._all.intervals < 2.0 and units > self._REACH * max(
+            first, self._all.units
+        ):  # the second may compile as well
             return None
         if self._all.seconds <= 0:  # only what runs for about as long as the first did is of its kind
             return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
