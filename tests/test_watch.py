@@ -45,15 +45,15 @@ def test_a_watched_run_looks_as_on_its_own_terminal(
     renderer: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At each of its moments, if there is a line for each of its steps and bars do not glide."""
-    own, other, stream = VirtualTerminal(100, 12), VirtualTerminal(100, 12), io.StringIO()
+    own, other, stream = VirtualTerminal(140, 12), VirtualTerminal(140, 12), io.StringIO()
     logs: list[Any] = [kbar.RichRenderer(file=own), kbar.JsonLinesRenderer(stream, throttle=kbar.always)]
     begin_with(Options(logs, pacing=False), monkeypatch)
     watched = Watch(RENDERERS[renderer](file=other))
     read_so_far = 0
 
     def facts(terminal: VirtualTerminal) -> list[str]:
-        """Without bars, times of remaining and of the step that runs, which no line tells for this very moment."""
-        text = re.sub(r"[━╸╺█▏▎▍▌▋▊▉|]| eta ~?[\d:]+|waiting .*|  step \d.*|\d+%", " ", terminal.text)
+        """Without bars, rates, and times remaining and of the step that runs, which no line tells for this moment."""
+        text = re.sub(r"[━╸╺█▏▎▍▌▋▊▉|]| eta ~?[\d:]+|waiting .*|  step \d.*|\d+%|[\d.]+ step/s", " ", terminal.text)
         return [" ".join(line.replace("done", "").split()) for line in text.splitlines()]
 
     for moment in life(clock):
