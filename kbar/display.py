@@ -20,14 +20,14 @@ from .options import Options
 from .progress import NEVER, Owner, Source, Stage
 from .report import failure, forget, warn
 from .snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView, StreamName
-from .target import Target
+from .target import PATIENCE, Target
 from .ticker import Ticker
 from .worker import this_worker
 
-# A terminal that does not read holds up the end of a run for this many seconds at most.
-_PATIENCE = 0.5
-# And metrics that a device is still computing hold up the interpreter's end for so many.
+# Metrics that a device is still computing, and lines yet to write, hold up the interpreter's end for so many seconds at
+# most.
 _LONGEST_FETCH = 60.0
+_ALL = sys.maxsize
 
 _innermost: ContextVar[Stage | None] = ContextVar("kbar_stage", default=None)
 
@@ -196,17 +196,19 @@ class Display:
 
     def _draw_endings(self, lines: bool = False) -> None:
         with self._lock:
-            drawn = [t.closed for t in self._targets if t.closing]
+            drawn = [(t, t.closed) for t in self._targets if t.closing]
             for target in self._targets:
                 if lines and target.events and target.renderer.screen and not target.renderer.live:
-                    drawn.append(threading.Event())
-                    target.awaited.append(drawn[-1])
+                    drawn.append((target, threading.Event()))
+                    target.awaited.append(drawn[-1][1])
         if not drawn:
             return
         self._ticker.wake(urgent=True)
-        until = time.monotonic() + _PATIENCE
-        for event in drawn:
-            self._ticker.wait(event, until - time.monotonic())
+        began = self.clock()
+        for target, event in drawn:
+            while (left := max(began, target.moved) + PATIENCE - self.clock()) > 0:
+                if self._ticker.wait(event, left):
+                    break
 
     # Frames, on the ticker.
 
@@ -218,8 +220,8 @@ class Display:
             for stage in reversed(self._tree()):  # inner ones first: by them outer ones know how far they are
                 stage.look(now)
             ready = [t for t in self._targets if t.ready(now)]
-            frames = [(t, s, t.closing) for t in ready if (s := self._frame(t, now))]
-            given_up = [t for t in self._targets if t not in ready and now > t.over_since + _PATIENCE]
+            frames = [(t, s, t.closing and not t.events) for t in ready if (s := self._frame(t, now))]
+            given_up = [t for t in self._targets if t not in ready and t.stuck(now)]
         # Without the lock, for writing may take its time; and a target that is over gives back the
         # screen before the next one draws there.
         known: dict[int, tuple[object, Plain]] = {}
@@ -241,6 +243,8 @@ class Display:
             self._targets = [t for t in self._targets if not t.closed.is_set()]
             if not self._targets and not self._roots:
                 return None
+            if any(t.events and t.ready(self.clock()) for t in self._targets):
+                return 0.0  # what did not fit into this frame
             period = max(0.02, min([0.1, *(t.period for t in self._targets)]))
             # In step with the seconds of the run's clock, so that none is shown late.
             late = (self.clock() - self._roots[0].started) % period if self._roots else 0.0
@@ -256,7 +260,7 @@ class Display:
         """The streams are their owners' again, as far as `target` goes; what was printed too late for it goes there."""
         others = [t for t in self._targets if t is not target and t.captures and not t.closed.is_set()]
         if target.captures and target.renderer.screen:
-            self._capture.let_go(lambda: (e for e in target.take_events() if isinstance(e, Message)))
+            self._capture.let_go(lambda: (e for e in target.take_events(_ALL) if isinstance(e, Message)))
         if not others:
             self._capture.stop()
 
@@ -267,6 +271,8 @@ class Display:
         for target in self._targets:
             if target.captures and (held or not target.renderer.screen):
                 target.events.append(message)
+                if target.flooded and not self._ticker.is_this_thread:
+                    time.sleep(0.001)  # as a terminal makes those wait who print faster than it takes it
 
     # With the lock held.
 
@@ -421,7 +427,7 @@ class Display:
         raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
         self.close("stopped" if raised is None else outcome_of(raised))
         until = time.monotonic() + _LONGEST_FETCH
-        while (self._fetching or any(t.behind for t in self._targets)) and time.monotonic() < until:
+        while (self._fetching or any(t.behind(self.clock()) for t in self._targets)) and time.monotonic() < until:
             # A thread that comes back from a device's library to an interpreter that is gone aborts the
             # process; and lines that a file takes are to be in it.
             time.sleep(0.01)

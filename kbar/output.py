@@ -51,8 +51,10 @@ class Output:
         self._stream = stream
         self.encoding = _known(getattr(stream, "encoding", None))
         self._waits = True
-        self._descriptor = self._open(stream)
         self._rest = b""
+        self._descriptor = self._open(stream)
+        if self._descriptor is not None and self._writable():
+            self._flush()
 
     def _open(self, stream: IO[str] | None) -> int | None:
         raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))
@@ -98,10 +100,15 @@ class Output:
             if hasattr(self._stream, "flush"):
                 self._stream.flush()
         elif self.ready:
-            with contextlib.suppress(OSError, ValueError):  # whatever is wrong there is its owner's affair
-                self._stream.flush()  # what others have written comes first
+            if not getattr(self._stream, "line_buffering", False):  # else in the midst of somebody's print
+                self._flush()
             self._rest = data
             self._push()
+
+    def _flush(self) -> None:
+        """What others have written comes first."""
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # whatever is wrong is its owner's affair
+            self._stream.flush()  # type: ignore[union-attr]  # None is what suppress is for
 
     def _push(self) -> None:
         assert self._descriptor is not None
@@ -140,6 +147,8 @@ class Output:
 
 def put(stream: IO[str], text: str, seconds: float = 0.5) -> None:
     """Writes `text` as far as the stream takes it within so many seconds, and whatever becomes of it."""
+    if not text:
+        return
     output = Output(stream)
     until = time.monotonic() + seconds
     with contextlib.suppress(Exception):

@@ -15,6 +15,9 @@ from .snapshot import Event, Message, Snapshot, StageView
 from .throttle import Throttle, Tick
 
 _T = TypeVar("_T")
+PATIENCE = 0.5  # seconds for which an output that does not read holds up the end of a run at most
+_FRAME = 100  # events that one frame takes
+_FLOOD = 20_000
 _MOST = 100_000  # events that are kept for a renderer that is not ready, days of a run's
 _SHARE = 4  # a screen rests for so many times as long as it took to draw
 
@@ -32,6 +35,7 @@ class Target:
         events: what happened since the last draw.
         marks: by stage, when (s) and at which position it was last drawn.
         final: the last state, once the scope is over, `over_since` when (s).
+        moved: when it has drawn last (s).
         closed: set once that is drawn and the streams are given back, or the target is given up.
         awaited: to be set once nothing is yet to draw.
         error: what it failed by.
@@ -44,6 +48,7 @@ class Target:
         self.marks: dict[int, tuple[float, int]] = {}
         self.final: tuple[StageView, ...] | None = None
         self.over_since = math.inf
+        self.moved = -math.inf
         self.closed = threading.Event()
         self.awaited: list[threading.Event] = []
         self.error: BaseException | None = None
@@ -101,9 +106,18 @@ class Target:
         """The position from which the count alone makes a draw due."""
         return self._guarded(lambda: self.throttle.next_step(self._tick(stage, now))) or math.inf
 
-    def take_events(self) -> tuple[Event | Message, ...]:
-        """All that is yet to draw; others may add to it meanwhile."""
-        return tuple(self.events.popleft() for _ in range(len(self.events)))
+    def take_events(self, most: int = _FRAME) -> tuple[Event | Message, ...]:
+        """What is yet to draw, as much as one frame takes; others may add to it meanwhile."""
+        return tuple(self.events.popleft() for _ in range(min(len(self.events), most)))
+
+    @property
+    def flooded(self) -> bool:
+        """Whether there is more to draw than anybody can wait for, though what draws moves on."""
+        return len(self.events) > _FLOOD and self.renderer.live and not self.error
+
+    def stuck(self, now: float) -> bool:
+        """Whether it is over, and has not drawn for longer by time `now` (s) than anybody waits."""
+        return now > max(self.over_since, self.moved) + PATIENCE
 
     def open(self) -> None:
         """Opens the renderer."""
@@ -114,11 +128,11 @@ class Target:
         rested = now >= self._rests_until or self.closing or not self.renderer.live
         return rested and self._guarded(lambda: self.renderer.ready) is not False
 
-    @property
-    def behind(self) -> bool:
-        """Whether it has lines yet to write that nobody keeps it from."""
-        open_ = not self.renderer.live and not self.closed.is_set()
-        return open_ and bool(self._guarded(lambda: self.renderer.ready))
+    def behind(self, now: float) -> bool:
+        """Whether at time `now` (s) it has yet to draw what nothing keeps it from."""
+        if self.closed.is_set() or not self.stuck(now):
+            return not self.closed.is_set()
+        return not self.renderer.live and bool(self._guarded(lambda: self.renderer.ready))
 
     def draw(self, snapshot: Snapshot, clock: Callable[[], float]) -> None:
         """Draws."""
@@ -126,6 +140,7 @@ class Target:
         self._guarded(lambda: self.renderer.draw(snapshot))
         ended = clock()
         self._rests_until = ended + _SHARE * (ended - started)
+        self.moved = ended
 
     def close(self) -> None:
         """Closes the renderer and, if anything has failed, tells of it."""

@@ -49,8 +49,9 @@ class _DirectTicker(Ticker):
     def start(self) -> bool:
         return True
 
-    def wait(self, event: threading.Event, seconds: float) -> None:
+    def wait(self, event: threading.Event, seconds: float) -> bool:
         """Everything is drawn already."""
+        return True
 
 
 @contextlib.contextmanager

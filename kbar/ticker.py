@@ -48,10 +48,14 @@ class Ticker:
         """Another one of its kind that has not begun."""
         return type(self)(self._tick)
 
-    def wait(self, event: threading.Event, seconds: float) -> None:
-        """Waits for something that `tick` does; not on the ticker's own thread."""
-        if threading.current_thread() is not self._thread:
-            event.wait(max(0.0, seconds))
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Waits for something that `tick` does; returns whether there is no more to wait for, as on its own thread."""
+        return self.is_this_thread or event.wait(seconds)
+
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether the ticker's thread asks."""
+        return threading.current_thread() is self._thread
 
     def _run(self) -> None:
         while True:

@@ -1,0 +1,263 @@
+"""Outputs that close, fill up, fail, stop or crawl while training goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import RENDERERS, Trials, read_all
+
+ALL = 99  # steps of a training that nothing has ended
+
+BARS = ("rich", "tqdm")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    ["sys.stdout.close()", "os.close(1)", "sys.stdout.close(); sys.stderr.close()", "os.close(1); os.close(2)"],
+)
+def test_streams_that_are_closed(trials: Trials, renderer: str, trouble: str) -> None:
+    """The process ends as it would have, but for what Python itself says of a closed descriptor."""
+    own = subprocess.run([sys.executable, "-c", f"import os, sys; {trouble}"], check=False, capture_output=True)
+    ended = trials.on_a_terminal(trouble, renderer)
+    assert (ended.steps, ended.code) == (ALL, own.returncode)
+    assert ended.terminal
+    assert not ended.terminal.screen.cursor.hidden
+
+
+def test_a_pipe_that_is_read_no_more(trials: Trials, renderer: str) -> None:
+    process = trials.started("pass", renderer, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    os.read(process.stdout.fileno(), 10)
+    process.stdout.close()
+    assert process.stderr
+    stderr = process.stderr.read().decode()
+    assert process.wait() == 0
+    assert trials.ended(0, "").steps == ALL
+    assert stderr.count("KbarWarning") <= 1
+    assert "Traceback" not in stderr
+
+
+def test_a_disk_that_is_full(trials: Trials, renderer: str) -> None:
+    with open("/dev/full", "wb") as full:
+        process = trials.started("pass", renderer, stdout=full, stderr=subprocess.PIPE)
+        assert process.stderr
+        stderr = process.stderr.read().decode()
+        assert process.wait() == 0
+    assert trials.ended(0, "").steps == ALL
+    assert stderr.count("KbarWarning") <= 1
+
+
+def test_a_terminal_that_is_hung_up(trials: Trials, renderer: str) -> None:
+    """As an ssh that is gone leaves it to a process that ignores the signal."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
+    first = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    process = trials.started(
+        "pass", renderer, program={"first": first}, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    os.read(master, 100)
+    os.close(master)
+    assert process.wait(20) == 0
+    assert trials.ended(0, "").steps == ALL
+
+
+@pytest.mark.parametrize(
+    "error", ["OSError(5, 'no')", "RuntimeError('no')", "SystemExit(5)", "UnicodeError('no')", "ValueError"]
+)
+def test_a_write_that_raises_anything(trials: Trials, renderer: str, error: str) -> None:
+    first = f"""
+class Raises(io.StringIO):
+    isatty = lambda self: True
+    def write(self, text): raise {error}
+sys.stdout = Raises()
+"""
+    process = trials.started("pass", renderer, program={"first": first}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, stderr = process.communicate()
+    assert (process.returncode, trials.ended(0, "").steps) == (0, ALL)
+    assert stderr.decode().count("KbarWarning") == 1
+    assert b"Traceback" not in stderr
+
+
+@pytest.mark.parametrize("first", ["sys.stdout = None", "sys.stdout = sys.stderr = None"])
+def test_no_stream_at_all(trials: Trials, renderer: str, first: str) -> None:
+    process = trials.started("pass", renderer, program={"first": first}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.communicate() == (b"", b"")
+    assert (process.returncode, trials.ended(0, "").steps) == (0, ALL)
+
+
+def test_a_stream_that_has_only_write(trials: Trials, renderer: str) -> None:
+    first = """
+class Only:
+    def write(self, text): written.append(text)
+written = []
+sys.stdout = Only()
+"""
+    then = "sys.stdout = sys.__stdout__; print(''.join(written))"
+    process = trials.started("pass", renderer, program={"first": first, "then": then}, stdout=subprocess.PIPE)
+    text = process.communicate()[0].decode()
+    assert (process.returncode, trials.ended(0, "").steps) == (0, ALL)
+    assert "3/3" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_an_encoding_that_lacks_what_bars_are_made_of(trials: Trials, renderer: str, encoding: str) -> None:
+    ended = trials.on_a_terminal(
+        "pass", renderer, env={"PYTHONIOENCODING": encoding}, then="", first="",
+        options="{'metrics': ['loss']}",
+    )  # fmt: skip
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert ended.text.isascii()
+    assert "3/3" in ended.text
+
+
+def test_an_output_that_does_not_wait_keeps_its_flags_and_whole_frames(trials: Trials, renderer: str) -> None:
+    """A pipe of which somebody has made that, and which nobody reads for a while."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, 1031, 4096)  # F_SETPIPE_SZ: soon full
+    os.set_blocking(writer, False)
+    process = trials.started("pass", renderer, program={"options": "{'throttle': kbar.always}"}, stdout=writer)
+    time.sleep(1.0)
+    assert not os.get_blocking(writer)
+    os.close(writer)
+    read = read_all(reader)
+    assert process.wait(20) == 0
+    text = read().decode()
+    assert trials.ended(0, "").steps == ALL
+    assert "3/3" in text.splitlines()[-1]
+    if renderer == "log":
+        assert all(line.startswith("20") for line in text.splitlines())
+    os.close(reader)
+
+
+class Stopped:
+    """A terminal that nobody reads, until somebody does."""
+
+    def __init__(self, trials: Trials, renderer: str, **program: Any) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
+        # So that little is enough to fill it.
+        flood = "os.set_blocking(1, False)\nwith contextlib.suppress(BlockingIOError):\n    while True: os.write(1, b'.' * 1000)\nos.set_blocking(1, True)"
+        program["first"] = program.get("first", "") + "\n" + flood
+        self.started = time.monotonic()
+        self.process = trials.started(
+            program.pop("trouble", "pass"), renderer, program=program, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+
+
+def test_a_terminal_that_stops_reading_holds_up_neither_training_nor_the_end(trials: Trials, renderer: str) -> None:
+    """It ends at most a second later than it would have without a bar."""
+    stopped = Stopped(trials, renderer)
+    code = stopped.process.wait(20)
+    ended = trials.ended(code, "", whole=time.monotonic() - stopped.started)
+    os.close(stopped.master)
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert ended.seconds < 99 * 0.01 + 1.0
+    assert ended.whole < ended.seconds + 2.0, "starting Python and what it imports included"
+
+
+@pytest.mark.parametrize("renderer", BARS)
+def test_drawing_resumes_with_the_truth_once_the_terminal_is_read_again(trials: Trials, renderer: str) -> None:
+    stopped = Stopped(trials, renderer, then="time.sleep(1.0)")
+    time.sleep(1.5)
+    read = read_all(stopped.master)
+    assert stopped.process.wait(20) == 0
+    text = read().decode(errors="replace")
+    os.close(stopped.master)
+    assert trials.ended(0, "").steps == ALL
+    import pyte
+
+    screen = pyte.Screen(80, 24)
+    pyte.Stream(screen).feed(text)
+    shown = "\n".join(screen.display)
+    assert "3/3" in shown
+    assert "100%" in shown
+
+
+def test_a_log_file_goes_on_while_the_terminal_stands_still(trials: Trials, tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    stopped = Stopped(
+        trials,
+        "rich",
+        options=f"{{'log_file': {str(log)!r}}}",
+        trouble="assert 'epoch 1/3 done' in open(" + repr(str(log)) + ").read()",
+    )
+    assert stopped.process.wait(20) == 0
+    os.close(stopped.master)
+    assert trials.ended(0, "").steps == ALL
+    assert "fit done 3/3" in log.read_text()
+
+
+def test_a_slow_terminal_costs_no_more_than_two_of_its_writes(trials: Trials, renderer: str) -> None:
+    """A fifth of a second a write: frames rest in proportion."""
+    first = """
+class Slow(io.StringIO):
+    writes = 0
+    isatty = lambda self: True
+    def write(self, text):
+        self.writes += 1
+        time.sleep(0.2)
+sys.stdout = Slow()
+"""
+    process = trials.started(
+        "pass",
+        renderer,
+        program={"first": first, "then": "os.write(2, str(sys.stdout.writes).encode())"},
+        stderr=subprocess.PIPE,
+    )
+    _, stderr = process.communicate()
+    ended = trials.ended(process.returncode, "")
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert ended.seconds < 99 * 0.012 + 1.0
+    if renderer != "log":
+        assert int(stderr) <= 6, "they rest for as long as they took, and longer"
+
+
+def test_streams_that_are_replaced_are_not_given_back(trials: Trials) -> None:
+    trouble = "mine = sys.stdout = io.StringIO(); print('to me')"
+    then = "assert sys.stdout is mine and mine.getvalue() == 'to me\\n', mine.getvalue()"
+    ended = trials.on_a_terminal(trouble, "rich", then=then)
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert "to me" not in ended.text
+
+
+def test_a_stream_that_is_replaced_for_a_moment_gets_its_prints_and_bars_stay(trials: Trials, renderer: str) -> None:
+    trouble = "f = io.StringIO()\n                    with contextlib.redirect_stdout(f): print('inside')\n                    print(f.getvalue() == 'inside\\n')"
+    ended = trials.on_a_terminal(trouble, renderer, size=(200, 30))
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert "True" in ended.text.splitlines()
+    assert "3/3" in ended.text.splitlines()[-1]
+
+
+@pytest.mark.parametrize("renderer", BARS)
+@pytest.mark.parametrize("columns", [12, 20, 30, 40])
+def test_narrow_terminals_have_one_line_a_bar(trials: Trials, renderer: str, columns: int) -> None:
+    ended = trials.on_a_terminal("pass", renderer, size=(columns, 30))
+    assert (ended.code, ended.steps) == (0, ALL)
+    lines = ended.text.splitlines()
+    assert len(lines) == 4, ended.text
+    assert all(len(line) < columns for line in lines)
+
+
+@pytest.mark.parametrize("renderer", BARS)
+def test_a_terminal_that_shrinks_keeps_the_lines_of_one_frame_at_most(trials: Trials, renderer: str) -> None:
+    first = "import fcntl, termios, struct"
+    trouble = "fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 30, 0, 0))"
+    ended = trials.on_a_terminal(trouble, renderer, first=first, size=(80, 40))
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert 4 <= len(ended.text.splitlines()) <= 4 + 3
+
+
+def test_all_renderers_are_tried() -> None:
+    assert {*BARS, "log"} == {*RENDERERS}

@@ -1,0 +1,123 @@
+"""What others print while bars are up: whole, unchanged, in order, above them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .conftest import Trials
+
+BARS = ("rich", "tqdm")
+pytestmark = pytest.mark.parametrize("renderer", BARS)
+
+
+def printed(text: str, pattern: str) -> list[str]:
+    """The lines that are nothing but what matches."""
+    return [line for line in text.splitlines() if re.fullmatch(pattern, line)]
+
+
+def test_prints_of_all_kinds(trials: Trials, renderer: str) -> None:
+    trouble = """
+                    print("line 0"); print("line", 1)
+                    print("line", end=" "); print(2)
+                    sys.stdout.write("line 3\\n"); sys.stdout.writelines(["line 4\\n", "line 5\\n"])
+                    print("line 6", file=sys.stderr); sys.stderr.write("line 7\\n")
+                    print("line 8", flush=True)
+"""
+    ended = trials.on_a_terminal(trouble.strip(), renderer)
+    assert (ended.code, ended.steps) == (0, 99)
+    assert printed(ended.text, r"line \d") == [f"line {i}" for i in range(9)]
+    assert ended.text.splitlines()[-1].startswith("fit")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_handlers_of_logging_made_before_and_after_the_bar(trials: Trials, renderer: str, when: str) -> None:
+    make = "logging.basicConfig(format='%(levelname)s %(message)s', level=logging.INFO)"
+    trouble = "[logging.info('line %d', n) or time.sleep(0.01) for n in range(30)]"
+    first, trouble = (make, trouble) if when == "before" else ("", f"{make}; {trouble}")
+    then = "assert logging.root.handlers[0].stream is sys.__stderr__\nlogging.info('line 30')"
+    ended = trials.on_a_terminal(trouble, renderer, first=first, then=then, size=(80, 60))
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert printed(ended.text, r"INFO line \d+") == [f"INFO line {i}" for i in range(31)]
+
+
+def test_warnings_and_colours(trials: Trials, renderer: str) -> None:
+    trouble = "warnings.warn('careful'); print('\\x1b[31mred\\x1b[0m')"
+    ended = trials.on_a_terminal(trouble, renderer)
+    assert "UserWarning: careful" in ended.text
+    assert printed(ended.text, "red")
+    assert ended.terminal
+    row = next(i for i, line in enumerate(ended.terminal.screen.display) if line.startswith("red"))
+    assert ended.terminal.screen.buffer[row][0].fg == "red"
+
+
+def test_a_line_is_there_within_a_tenth_of_a_second(trials: Trials, renderer: str) -> None:
+    first = "printed = 0.0"
+    trouble = "print('at once'); time.sleep(0.3); os.write(2, b'\\rlate\\n')"
+    ended = trials.on_a_terminal(trouble, renderer, first=first)
+    lines = ended.text.splitlines()
+    assert lines.index("at once") < next(i for i, line in enumerate(lines) if line.startswith("late"))
+
+
+def test_native_code_is_overwritten_by_no_frame(trials: Trials, renderer: str) -> None:
+    """It writes straight to the descriptor; the next frame is drawn below."""
+    trouble = "[os.write(2, b'native line %d, which is longer than a bar is: ' % n + b'.' * 40 + b'\\n') and time.sleep(0.25) for n in range(3)]"
+    ended = trials.on_a_terminal(trouble, renderer, size=(100, 40))
+    assert (ended.code, ended.steps) == (0, 99)
+    found = re.findall(r"native line (\d)", ended.text)
+    assert found == ["0", "1", "2"]
+    lines = ended.text.splitlines()
+    assert lines[-1].startswith("fit")
+    assert sum(line.startswith("fit ") for line in lines) == 1, ended.text
+
+
+def test_a_signal_handler_that_prints_a_thousand_times_a_second(trials: Trials, renderer: str) -> None:
+    first = """
+count = 0
+def handler(*_):
+    global count
+    count += 1
+    print("signal", count)
+signal.signal(signal.SIGALRM, handler)
+"""
+    trouble = "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)"
+    then = "signal.setitimer(signal.ITIMER_REAL, 0)\nprint('in all', count)"
+    ended = trials.on_a_terminal(trouble, renderer, first=first, then=then, size=(80, 5000))
+    assert (ended.code, ended.steps) == (0, 99), ended.text[-2000:]
+    count = int(printed(ended.text, r"in all \d+")[0].split()[-1])
+    assert count > 100
+    assert printed(ended.text, r"signal \d+") == [f"signal {i + 1}" for i in range(count)]
+
+
+def test_the_stand_in_answers_as_a_file_does(trials: Trials, renderer: str) -> None:
+    trouble = """
+                    assert sys.stdout is not sys.__stdout__
+                    assert sys.stdout.write("five\\n") == 5
+                    assert (sys.stdout.fileno(), sys.stdout.isatty(), sys.stdout.encoding) == (1, True, sys.__stdout__.encoding)
+                    assert sys.stdout.buffer is sys.__stdout__.buffer and sys.stdout.writable() and not sys.stdout.closed
+                    assert sys.stdout.errors and sys.stdout.name == "<stdout>" and sys.stdout.mode == "w"
+                    with contextlib.suppress(TypeError): sys.stdout.write(b"bytes"); assert False
+                    sys.stdout.flush()
+"""
+    ended = trials.on_a_terminal(trouble.strip(), renderer)
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert printed(ended.text, "five")
+
+
+def test_what_others_draw_around_a_training_goes_on(trials: Trials, renderer: str) -> None:
+    """The user's own tqdm around loops, and rich's live display."""
+    first = "from tqdm import tqdm\nouter = tqdm(total=3, desc='outer', file=sys.stdout)"
+    then = "outer.update(3); outer.close()\nprint('end')"
+    ended = trials.on_a_terminal("outer.update(0)", renderer, first=first, then=then)
+    assert (ended.code, ended.steps) == (0, 99)
+    assert "outer: 100%" in ended.text
+    assert ended.text.splitlines()[-1] == "end"
+    first = (
+        "from rich.progress import Progress\nouter = Progress()\nouter.start()\ntask = outer.add_task('outer', total=3)"
+    )
+    then = "outer.update(task, completed=3); outer.stop()\nprint('end')"
+    ended = trials.on_a_terminal("outer.update(task, completed=1)", renderer, first=first, then=then)
+    assert (ended.code, ended.steps) == (0, 99)
+    assert re.search(r"outer .* 100%", ended.text)
+    assert ended.text.splitlines()[-1] == "end"
