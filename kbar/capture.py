@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import IO, Any
@@ -27,6 +28,7 @@ class Capture:
     def __init__(self, say: Callable[[StreamName, str, bool], None]) -> None:
         self._say = say
         self._proxies: dict[StreamName, _Proxy] = {}
+        self._given_back: deque[_Proxy] = deque(maxlen=20)
 
     def hold(self) -> None:
         """From now on what is printed on terminals is held."""
@@ -58,6 +60,8 @@ class Capture:
             proxy.say = None
         for handler, proxy in self._handlers(lambda proxy: proxy):
             handler.stream = proxy.stream
+        # print() of some Pythons has no reference of its own to the stream it writes to, and may be amid a line.
+        self._given_back.extend(self._proxies.values())
         self._proxies = {}
 
     def forget(self) -> None:

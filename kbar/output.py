@@ -81,13 +81,21 @@ class Output:
         Raises:
             OSError: if nothing can be written any more.
         """
-        if self._descriptor is None:
-            return True
-        self._push()
-        return not self._rest and self._writable()
+        return not self.begun and (self._descriptor is None or self._writable())
+
+    @property
+    def begun(self) -> bool:
+        """Whether of what was written a rest is yet to go.
+
+        Raises:
+            OSError: if nothing can be written any more.
+        """
+        if self._descriptor is not None:
+            self._push()
+        return bool(self._rest)
 
     def write(self, text: str) -> None:
-        """Writes `text`; drops it where there is no space, but keeps the rest of one that was begun.
+        """Writes `text`, as much of it as there is space for; the rest follows it, if it is asked how things are.
 
         Raises:
             OSError, ValueError: if that fails; the text is gone all the same.
@@ -99,11 +107,11 @@ class Output:
             self._stream.write(data.decode(self.encoding))
             if hasattr(self._stream, "flush"):
                 self._stream.flush()
-        elif self.ready:
-            if not getattr(self._stream, "line_buffering", False):  # else in the midst of somebody's print
-                self._flush()
-            self._rest = data
-            self._push()
+            return
+        if not getattr(self._stream, "line_buffering", False) and self.ready:  # else in the midst of somebody's print
+            self._flush()
+        self._rest += data
+        self._push()
 
     def _flush(self) -> None:
         """What others have written comes first."""
@@ -136,26 +144,25 @@ class Output:
         except (AttributeError, ValueError, OSError):
             return 0, 0
 
-    def close(self) -> None:
-        """Gives the descriptor back; the rest of a piece has one more chance."""
+    def close(self, seconds: float = 0.2) -> None:
+        """Gives the descriptor back, once the rest is written or so many seconds are over."""
+        until = time.monotonic() + seconds
+        with contextlib.suppress(OSError):
+            while self.begun and time.monotonic() < until:
+                time.sleep(0.001)
         if self._descriptor is not None:
-            with contextlib.suppress(OSError):
-                self._push()
             os.close(self._descriptor)
         self._descriptor = self._stream = None
 
 
-def put(stream: IO[str], text: str, seconds: float = 0.5) -> None:
-    """Writes `text` as far as the stream takes it within so many seconds, and whatever becomes of it."""
+def put(stream: IO[str], text: str) -> None:
+    """Writes `text` as far as the stream takes it soon, and whatever becomes of it."""
     if not text:
         return
     output = Output(stream)
-    until = time.monotonic() + seconds
     with contextlib.suppress(Exception):
         output.write(text)
-        while not output.ready and time.monotonic() < until:
-            time.sleep(0.01)
-    output.close()
+    output.close(0.5)
 
 
 class Frame:
