@@ -214,12 +214,12 @@ class Display:
 
     def tick(self) -> float | None:
         """Draws what is due; returns the seconds until it wants to be called again, None for never."""
+        ready = [t for t in self._targets if t.ready(self.clock())]
         with self._lock:
             self._sweep()
             now = self.clock()
             for stage in reversed(self._tree()):  # inner ones first: by them outer ones know how far they are
                 stage.look(now)
-            ready = [t for t in self._targets if t.ready(now)]
             frames = [(t, s, t.closing and not t.events) for t in ready if (s := self._frame(t, now))]
             given_up = [t for t in self._targets if t not in ready and t.stuck(now)]
         # Without the lock, for writing may take its time; and a target that is over gives back the
@@ -236,6 +236,7 @@ class Display:
                 self._close(target)
         for target in [t for t in self._targets if (t.error or t in given_up) and not t.closed.is_set()]:
             self._close(target)
+        more = any(t.events and t.ready(self.clock()) for t in self._targets)  # than one frame takes
         with self._lock:
             for target in self._targets:
                 while target.awaited and not target.events:
@@ -243,8 +244,8 @@ class Display:
             self._targets = [t for t in self._targets if not t.closed.is_set()]
             if not self._targets and not self._roots:
                 return None
-            if any(t.events and t.ready(self.clock()) for t in self._targets):
-                return 0.0  # what did not fit into this frame
+            if more:
+                return 0.0
             period = max(0.02, min([0.1, *(t.period for t in self._targets)]))
             # In step with the seconds of the run's clock, so that none is shown late.
             late = (self.clock() - self._roots[0].started) % period if self._roots else 0.0
