@@ -6,7 +6,8 @@ Each case is a process of its own on a pseudo-terminal that is read as fast as i
 plays the hooks of a fit through Keras's `CallbackList`: first the batches of one, then so many
 short ones. Memory is what the process holds (resident), in KiB: from a tenth of the batches to
 all of them, and from a tenth of the fits to all. Times are milliseconds: the longest call of a
-batch's hook among 10,000 (in the calmest ten thousand: others use the machine as well), `on_train_end`, and from the program's last line to the process's end.
+batch's hook among 10,000 (in the calmest ten thousand, as others use the machine as well),
+`on_train_end`, and from the program's last line to the process's end.
 """
 
 from __future__ import annotations
