@@ -272,7 +272,7 @@ class Display:
         for target in self._targets:
             if target.captures and (held or not target.renderer.screen):
                 target.events.append(message)
-                if target.flooded and not self._ticker.is_this_thread:
+                if target.flooded(self.clock()) and not self._ticker.is_this_thread:
                     time.sleep(0.001)  # as a terminal makes those wait who print faster than it takes it
 
     # With the lock held.

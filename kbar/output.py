@@ -46,6 +46,8 @@ class Output:
     """
 
     _PIECE = 512  # bytes of which there is space where a blocking descriptor is ready, as good as always
+    _PAUSE = 0.05  # seconds for which one who reads may pause within a piece, so that it need not be taken up again
+    _LONGEST = 0.3  # and the seconds that a piece takes at most
 
     def __init__(self, stream: IO[str] | None) -> None:
         self._stream = stream
@@ -111,7 +113,9 @@ class Output:
         if not getattr(self._stream, "line_buffering", False) and self.ready:  # else in the midst of somebody's print
             self._flush()
         self._rest += data
-        self._push()
+        until = time.monotonic() + self._LONGEST
+        while self.begun and self._writable(self._PAUSE) and time.monotonic() < until:
+            pass
 
     def _flush(self) -> None:
         """What others have written comes first."""
@@ -130,11 +134,12 @@ class Output:
             self._rest = b""
             raise
 
-    def _writable(self) -> bool:
+    def _writable(self, seconds: float = 0.0) -> bool:
+        """Whether there is space, within so many seconds; an error counts, for to write will tell which."""
         assert self._descriptor is not None
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
-        return bool(poll.poll(0))  # an error counts: to write will tell which
+        return bool(poll.poll(int(1000 * seconds)))
 
     @property
     def size(self) -> tuple[int, int]:

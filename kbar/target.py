@@ -16,7 +16,7 @@ from .throttle import Throttle, Tick
 
 _T = TypeVar("_T")
 PATIENCE = 0.5  # seconds for which an output that does not read holds up the end of a run at most
-_FRAME = 100  # events that one frame takes
+_FRAME = 1_000  # events that one frame takes
 _FLOOD = 20_000
 _MOST = 100_000  # events that are kept for a renderer that is not ready, days of a run's
 _SHARE = 4  # a screen rests for so many times as long as it took to draw
@@ -110,10 +110,9 @@ class Target:
         """What is yet to draw, as much as one frame takes; others may add to it meanwhile."""
         return tuple(self.events.popleft() for _ in range(min(len(self.events), most)))
 
-    @property
-    def flooded(self) -> bool:
-        """Whether there is more to draw than anybody can wait for, though what draws moves on."""
-        return len(self.events) > _FLOOD and self.renderer.live and not self.error
+    def flooded(self, now: float) -> bool:
+        """Whether at time `now` (s) others print faster than the output takes it, though it does take it."""
+        return len(self.events) > _FLOOD and self.renderer.live and now < self.moved + PATIENCE
 
     def stuck(self, now: float) -> bool:
         """Whether it is over, and has not drawn for longer by time `now` (s) than anybody waits."""
@@ -125,7 +124,8 @@ class Target:
 
     def ready(self, now: float) -> bool:
         """Whether it is to be asked to draw at time `now` (s): its output takes it, and leaves time for others."""
-        rested = now >= self._rests_until or self.closing or not self.renderer.live
+        urgent = self.closing or not self.renderer.live or len(self.events) > _FRAME
+        rested = urgent or now >= self._rests_until
         return rested and self._guarded(lambda: self.renderer.ready) is not False
 
     def behind(self, now: float) -> bool:
