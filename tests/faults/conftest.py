@@ -24,6 +24,7 @@ PLAIN = {"TERM": "xterm-256color", "PYTHONUNBUFFERED": ""}  # else each piece of
 PROGRAM = """
 import contextlib, io, json, logging, os, signal, sys, threading, time, warnings
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as where a person has started it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 {first}
 import kbar
 steps = 0
@@ -32,13 +33,13 @@ try:
     with kbar.loop(3, label="fit", **{options}) as loop:
         for epoch in loop.epochs():
             for i in epoch.steps(range(30)):
-                time.sleep(0.01)
+                time.sleep(0.006)
                 epoch.log(loss=1 / (1 + i))
                 if (epoch.index, i) == (1, 10):
                     {trouble}
                 steps += 1
             for i in epoch.steps(range(3), "validation"):
-                time.sleep(0.01)
+                time.sleep(0.006)
                 steps += 1
 finally:
     took = time.perf_counter() - started

@@ -169,7 +169,7 @@ def test_a_terminal_that_stops_reading_holds_up_neither_training_nor_the_end(tri
 
 @pytest.mark.parametrize("renderer", BARS)
 def test_drawing_resumes_with_the_truth_once_the_terminal_is_read_again(trials: Trials, renderer: str) -> None:
-    stopped = Stopped(trials, renderer, then="time.sleep(1.0)")
+    stopped = Stopped(trials, renderer, trouble="time.sleep(2.0)", then="time.sleep(1.0)")
     time.sleep(1.5)
     read = read_all(stopped.master)
     assert stopped.process.wait(20) == 0
