@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections import deque
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import IO, Any
 
-from .environment import surface
+from .environment import place, surface
 from .output import put
 from .snapshot import Message, StreamName
 
@@ -30,15 +31,13 @@ class Capture:
         self._proxies: dict[StreamName, _Proxy] = {}
         self._given_back: deque[_Proxy] = deque(maxlen=20)
 
-    def hold(self) -> None:
-        """From now on what is printed on terminals is held."""
-        self._stand_in(terminals_only=True)
-        for proxy in self._proxies.values():
-            proxy.holds = proxy.terminal
+    def hold(self, where: object = None) -> None:
+        """From now on what is printed on terminals is held, or on that one whose `place` it is."""
+        self._stand_in(lambda stream: surface(stream) == "terminal" and where in (None, place(stream)), holds=True)
 
     def listen(self) -> None:
         """From now on whatever is printed is told."""
-        self._stand_in(terminals_only=False)
+        self._stand_in(lambda _: True, holds=False)
 
     def let_go(self, rest: Callable[[], Iterable[Message]]) -> None:
         """From now on nothing is held; `rest`, what was held and not drawn, is written before what follows."""
@@ -55,11 +54,12 @@ class Capture:
     def stop(self) -> None:
         """Gives the places back, but for one that somebody else has taken."""
         for name, proxy in self._proxies.items():
-            if getattr(sys, name) is proxy:
+            if getattr(sys, name, None) is proxy:
                 setattr(sys, name, proxy.stream)
             proxy.say = None
         for handler, proxy in self._handlers(lambda proxy: proxy):
-            handler.stream = proxy.stream
+            with contextlib.suppress(Exception):
+                handler.stream = proxy.stream
         # print() of some Pythons has no reference of its own to the stream it writes to, and may be amid a line.
         self._given_back.extend(self._proxies.values())
         self._proxies = {}
@@ -70,15 +70,20 @@ class Capture:
             proxy.lock, proxy.holds, proxy.begun = threading.RLock(), False, ""
         self.stop()
 
-    def _stand_in(self, terminals_only: bool) -> None:
+    def _stand_in(self, wanted: Callable[[IO[str]], bool], holds: bool) -> None:
         for name in _STREAMS:
-            stream = getattr(sys, name)
-            terminal = surface(stream) == "terminal"
-            if name not in self._proxies and stream is not None and (terminal or not terminals_only):
-                self._proxies[name] = _Proxy(name, stream, terminal, self._say)
+            proxy = self._proxies.get(name)
+            stream = proxy.stream if proxy else getattr(sys, name, None)
+            if stream is None or not wanted(stream):
+                continue
+            if proxy:
+                proxy.holds = proxy.holds or holds
+            else:  # holds at once: another thread may print at any moment
+                self._proxies[name] = _Proxy(name, stream, holds, self._say)
                 setattr(sys, name, self._proxies[name])
         for handler, proxy in self._handlers(lambda proxy: proxy.stream):  # those that were made before
-            handler.stream = proxy
+            with contextlib.suppress(Exception):  # whatever somebody's handler makes of that
+                handler.stream = proxy
 
     def _handlers(self, stream_of: Callable[[_Proxy], object]) -> Iterator[tuple[Any, _Proxy]]:
         """The handlers of `logging` that write to one of these streams, each with whose that is."""
@@ -86,9 +91,9 @@ class Capture:
         loggers = [logging.root, *list(logging.root.manager.loggerDict.values())] if logging else []
         for handler in [handler for logger in loggers for handler in getattr(logger, "handlers", ())]:
             for each in (handler, getattr(handler, "python_handler", None)):  # absl's, and so TensorFlow's, has another
-                for proxy in self._proxies.values():
-                    if each is not None and getattr(each, "stream", None) is stream_of(proxy):
-                        yield each, proxy
+                with contextlib.suppress(Exception):
+                    stream = getattr(each, "stream", self)
+                    yield from ((each, proxy) for proxy in self._proxies.values() if stream is stream_of(proxy))
 
 
 class _Proxy:
@@ -96,20 +101,18 @@ class _Proxy:
 
     Attributes:
         stream: the real one.
-        terminal: whether that is a terminal.
-        say: is told each finished line, as `Capture` says; None once the place is given back.
         holds: whether lines are held.
+        say: is told each finished line, as `Capture` says; None once the place is given back.
         begun: the line that is not finished yet.
     """
 
     def __init__(
-        self, name: StreamName, stream: IO[str], terminal: bool, say: Callable[[StreamName, str, bool], None]
+        self, name: StreamName, stream: IO[str], holds: bool, say: Callable[[StreamName, str, bool], None]
     ) -> None:
         self._name: StreamName = name
         self.stream = stream
-        self.terminal = terminal
+        self.holds = self._held = holds
         self.say: Callable[[StreamName, str, bool], None] | None = say
-        self.holds = False
         self.begun = ""
         # Re-entrant: a signal handler may print between two lines of a print.
         self.lock = threading.RLock()
@@ -119,17 +122,20 @@ class _Proxy:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         with self.lock:
-            if not self.holds:
+            holds, held, self._held = self.holds, self._held, self.holds
+            if not holds:
                 self.stream.write(text)
+            elif not held:
+                self.begun = ""  # that is on the stream already
             if self.say:
                 begun, self.begun = self.begun, ""  # taken at once, lest a signal handler's print finds it too
                 *lines, rest = (begun + text).split("\n")
                 for line in lines:
-                    self.say(self._name, line, self.holds)
+                    self.say(self._name, line, holds)
                 if "\r" in rest[:-1]:  # a line that is rewritten, of which the latest counts
                     rest = rest[rest.rindex("\r", 0, -1) + 1 :]
                 if len(rest) > _LONGEST:
-                    self.say(self._name, rest, self.holds)
+                    self.say(self._name, rest, holds)
                     rest = ""
                 self.begun = rest + self.begun
             return len(text)

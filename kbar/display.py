@@ -22,7 +22,7 @@ from .report import failure, forget, warn
 from .snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView, StreamName
 from .target import PATIENCE, Target
 from .ticker import Ticker
-from .worker import this_worker
+from .worker import serves_a_pool, this_worker
 
 # Metrics that a device is still computing, and lines yet to write, hold up the interpreter's end for so many seconds at
 # most.
@@ -206,7 +206,7 @@ class Display:
         self._ticker.wake(urgent=True)
         began = self.clock()
         for target, event in drawn:
-            while (left := max(began, target.moved) + PATIENCE - self.clock()) > 0:
+            while (left := max(began, target.progress) + PATIENCE - self.clock()) > 0:
                 if self._ticker.wait(event, left):
                     break
 
@@ -272,6 +272,7 @@ class Display:
         for target in self._targets:
             if target.captures and (held or not target.renderer.screen):
                 target.events.append(message)
+                self._ticker.wake()
                 if target.flooded(self.clock()) and not self._ticker.is_this_thread:
                     time.sleep(0.001)  # as a terminal makes those wait who print faster than it takes it
 
@@ -394,7 +395,7 @@ class Display:
                 continue
             if same:  # it has yet to close what this one opens
                 renderer = copy.copy(renderer)
-            if renderer.screen and (self._silent or this_worker().rank):
+            if renderer.screen and (self._silent or this_worker().rank or serves_a_pool()):
                 continue
             if renderer.screen and screen:
                 if type(screen) is not type(renderer):
@@ -408,7 +409,10 @@ class Display:
             target.captures = options.capture and renderer.captures
             self._targets.append(target)
             if target.captures:  # last: a renderer looks up the real streams
-                (self._capture.hold if renderer.screen else self._capture.listen)()
+                try:
+                    self._capture.hold(renderer.place) if renderer.screen else self._capture.listen()
+                except Exception as error:
+                    failure("prints go where they may", error)
 
     def _sweep(self) -> None:
         """Ends what has lost its owner."""
@@ -435,6 +439,7 @@ class Display:
             self._draw_endings()
         for target in self._targets:
             self._give_back(target)
+        self._ticker.join(PATIENCE)  # a thread that the interpreter leaves behind cannot end properly
 
     def _fall_silent(self) -> None:
         """A forked child has neither the thread that draws nor a share in the screen."""

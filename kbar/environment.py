@@ -17,8 +17,25 @@ def surface(stream: IO[str] | None) -> Surface:
         return "plain"
     try:
         return "terminal" if stream is not None and stream.isatty() else "plain"
-    except (AttributeError, ValueError):  # only has write(), or is closed
+    except Exception:  # only has write(), is closed, or is nobody knows what
         return "plain"
+
+
+def identity(descriptor: int) -> tuple[int, int] | None:
+    """What tells the file behind a descriptor from all others; None if there is none."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def place(stream: IO[str] | None) -> tuple[int, int] | None:
+    """The same of a stream."""
+    try:
+        return identity(stream.fileno())  # type: ignore[union-attr]  # None is what except is for
+    except Exception:  # whatever it is, it does not say
+        return None
 
 
 def _in_notebook() -> bool:

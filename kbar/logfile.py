@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from .environment import identity
 from .report import warn
 from .worker import this_worker
 
@@ -100,7 +101,7 @@ class LogFile:
     def commit(self, last: bool) -> None:
         """After the `last` of a stage, returns once what was written would survive a power failure."""
         try:
-            if last and self._file is not None:
+            if last and self._file is not None and identity(self._file) == self._identity:
                 os.fsync(self._file)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a device has nothing to sync
@@ -121,7 +122,7 @@ class LogFile:
 
     def _release(self) -> None:
         file, self._file = self._file, None
-        if file is not None:
+        if file is not None and identity(file) == self._identity:
             try:
                 os.close(file)
             except OSError as error:  # a quota or a full disk on a network shows only here
@@ -135,8 +136,11 @@ class LogFile:
                 found = os.stat(self.path)
             except FileNotFoundError:
                 found = None
-            if found and (found.st_dev, found.st_ino) == self._identity:
+            whole = identity(self._file) == self._identity  # else somebody has closed it, and it may be another's
+            if whole and found and (found.st_dev, found.st_ino) == self._identity:
                 return
+            if not whole:
+                self._file = None
             self._release()
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
         self._file = os.open(self.path, _FLAGS, 0o666)

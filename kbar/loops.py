@@ -18,7 +18,7 @@ from .feed import AsyncItems, Feed
 from .metrics import NO_MEAN, Mean, named, plain
 from .options import DisplayOptions, Options, options_of
 from .progress import Stage
-from .report import warn
+from .report import from_signal, warn
 from .snapshot import Outcome
 
 if TYPE_CHECKING:
@@ -450,7 +450,9 @@ def _length(iterable: Any) -> int | None:
     for ask in (lambda: len(iterable), lambda: cardinality() if callable(cardinality) else cardinality):
         try:
             count = int(ask())  # type: ignore[arg-type]  # whatever it is
-        except Exception:  # how an iterable says that it has no length is its own affair
+        except Exception as error:  # how an iterable says that it has no length is its own affair
+            if from_signal(error):
+                raise
             continue
         if count >= 0:
             return count

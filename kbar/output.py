@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
+import math
 import os
 import select
 import stat
@@ -12,7 +14,7 @@ import sys
 import time
 from typing import IO, Any
 
-from .environment import Surface, surface
+from .environment import Surface, identity, place, surface
 
 
 class Shared:
@@ -43,6 +45,9 @@ class Output:
 
     Args:
         stream: None for nowhere.
+
+    Attributes:
+        moved: when something was last taken, in seconds of `time.monotonic`.
     """
 
     _PIECE = 512  # bytes of which there is space where a blocking descriptor is ready, as good as always
@@ -55,6 +60,9 @@ class Output:
         self._waits = True
         self._rest = b""
         self._descriptor = self._open(stream)
+        self._identity = None if self._descriptor is None else identity(self._descriptor)
+        self._polled = self._descriptor if self._descriptor is not None else _behind(stream)
+        self.moved = -math.inf
         if self._descriptor is not None and self._writable():
             self._flush()
 
@@ -83,7 +91,7 @@ class Output:
         Raises:
             OSError: if nothing can be written any more.
         """
-        return not self.begun and (self._descriptor is None or self._writable())
+        return not self.begun and self._writable()
 
     @property
     def begun(self) -> bool:
@@ -92,8 +100,7 @@ class Output:
         Raises:
             OSError: if nothing can be written any more.
         """
-        if self._descriptor is not None:
-            self._push()
+        self._push()
         return bool(self._rest)
 
     def write(self, text: str) -> None:
@@ -102,17 +109,12 @@ class Output:
         Raises:
             OSError, ValueError: if that fails; the text is gone all the same.
         """
-        data = text.encode(self.encoding, "replace")
-        if self._stream is None or not text:
+        if self._stream is None:
             return
-        if self._descriptor is None:
-            self._stream.write(data.decode(self.encoding))
-            if hasattr(self._stream, "flush"):
-                self._stream.flush()
-            return
-        if not getattr(self._stream, "line_buffering", False) and self.ready:  # else in the midst of somebody's print
+        midst = getattr(self._stream, "line_buffering", False)  # what it holds is the beginning of somebody's line
+        if self._descriptor is not None and not midst and self.ready:
             self._flush()
-        self._rest += data
+        self._rest += text.encode(self.encoding, "replace")
         until = time.monotonic() + self._LONGEST
         while self.begun and self._writable(self._PAUSE) and time.monotonic() < until:
             pass
@@ -123,22 +125,37 @@ class Output:
             self._stream.flush()  # type: ignore[union-attr]  # None is what suppress is for
 
     def _push(self) -> None:
-        assert self._descriptor is not None
+        pieces = self._waits and self._polled is not None
         try:
-            while self._rest and (not self._waits or self._writable()):
-                piece = self._rest[: self._PIECE] if self._waits else self._rest
-                self._rest = self._rest[os.write(self._descriptor, piece) :]
+            while self._rest and (not pieces or self._writable()):
+                self._rest = self._rest[self._give(self._rest[: self._PIECE] if pieces else self._rest) :]
+                self.moved = time.monotonic()
         except BlockingIOError:
             pass
-        except OSError:
+        except BaseException:
             self._rest = b""
             raise
 
+    def _give(self, data: bytes) -> int:
+        """Returns how many bytes of `data` were taken."""
+        if self._descriptor is not None:
+            if identity(self._descriptor) != self._identity:  # closed by somebody, and it may be another's by now
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            return os.write(self._descriptor, data)
+        assert self._stream is not None
+        text = data.decode(self.encoding, "ignore")  # but for a character that ends in the next piece
+        with contextlib.suppress(BlockingIOError):  # its buffer has it
+            self._stream.write(text)
+            if hasattr(self._stream, "flush"):
+                self._stream.flush()
+        return len(text.encode(self.encoding))
+
     def _writable(self, seconds: float = 0.0) -> bool:
         """Whether there is space, within so many seconds; an error counts, for to write will tell which."""
-        assert self._descriptor is not None
+        if self._polled is None:
+            return True
         poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
+        poll.register(self._polled, select.POLLOUT)
         return bool(poll.poll(int(1000 * seconds)))
 
     @property
@@ -150,12 +167,12 @@ class Output:
             return 0, 0
 
     def close(self, seconds: float = 0.2) -> None:
-        """Gives the descriptor back, once the rest is written or so many seconds are over."""
-        until = time.monotonic() + seconds
+        """Gives the descriptor back, once the rest is written, or nothing was taken for so many seconds."""
+        began = time.monotonic()
         with contextlib.suppress(OSError):
-            while self.begun and time.monotonic() < until:
+            while self.begun and time.monotonic() < max(began, self.moved) + seconds:
                 time.sleep(0.001)
-        if self._descriptor is not None:
+        if self._descriptor is not None and identity(self._descriptor) == self._identity:
             os.close(self._descriptor)
         self._descriptor = self._stream = None
 
@@ -189,12 +206,18 @@ class Frame:
         self._parts: list[str] = []
         self._above = self._columns = 0  # lines by which the cursor was put up, and the width then
         self.surface: Surface = surface(stream)
+        self.place = place(stream)
         self.encoding = self._output.encoding
 
     @property
     def ready(self) -> bool:
         """Whether a frame could be written now without waiting."""
         return self._output.ready
+
+    @property
+    def moved(self) -> float:
+        """When something of a frame was last taken, in seconds of `time.monotonic`."""
+        return self._output.moved
 
     def write(self, text: str) -> int:
         """Adds to the frame."""
@@ -258,6 +281,17 @@ class Frame:
             columns = columns or _natural(os.environ.get("COLUMNS"))
             lines = lines or _natural(os.environ.get("LINES"))
         return columns or 80, lines or 24
+
+
+def _behind(stream: IO[str] | None) -> int | None:
+    """What a wrapper of a terminal or a pipe, such as a tee, waits for, even if it does not say so."""
+    for each in (stream, sys.__stdout__ if surface(stream) == "terminal" else None):
+        with contextlib.suppress(Exception):  # whatever it is, it does not say
+            descriptor = each.fileno()  # type: ignore[union-attr]  # so is None
+            mode = os.fstat(descriptor).st_mode
+            if hasattr(select, "poll") and (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
+                return descriptor
+    return None
 
 
 def _known(encoding: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import sys
 import traceback
 import warnings
@@ -43,6 +44,13 @@ def _is_read(stream: IO[str] | None) -> bool:
         return stream is not None
 
 
+def from_signal(error: BaseException) -> bool:
+    """Whether the handler of a signal has raised `error`."""
+    handlers = (signal.getsignal(number) for number in signal.valid_signals())
+    codes = {getattr(getattr(handler, "__func__", handler), "__code__", None) for handler in handlers}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
 def forget() -> None:
     """A new run begins: what was told of the last one is news again."""
     _told.clear()
@@ -52,9 +60,10 @@ def failure(what: str, error: BaseException) -> None:
     """Tells that `what` failed with `error`, and where.
 
     Raises:
-        BaseException: `error` itself, where `KBAR_DEBUG` is set in the environment.
+        BaseException: `error` itself, where `KBAR_DEBUG` is set in the environment, or a signal's
+            handler has raised it, which is somebody else's and happened to be called just then.
     """
-    if os.environ.get("KBAR_DEBUG") not in (None, "", "0"):
+    if os.environ.get("KBAR_DEBUG") not in (None, "", "0") or from_signal(error):
         raise error
     at = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" ({at[0].filename}:{at[0].lineno})" if at else ""

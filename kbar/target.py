@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from .progress import Stage
 from .renderers import Renderer
-from .report import failure
+from .report import failure, from_signal
 from .snapshot import Event, Message, Snapshot, StageView
 from .throttle import Throttle, Tick
 
@@ -112,11 +112,16 @@ class Target:
 
     def flooded(self, now: float) -> bool:
         """Whether at time `now` (s) others print faster than the output takes it, though it does take it."""
-        return len(self.events) > _FLOOD and self.renderer.live and now < self.moved + PATIENCE
+        return len(self.events) > _FLOOD and self.renderer.live and now < self.progress + PATIENCE
 
     def stuck(self, now: float) -> bool:
-        """Whether it is over, and has not drawn for longer by time `now` (s) than anybody waits."""
-        return now > max(self.over_since, self.moved) + PATIENCE
+        """Whether it is over, and nothing was taken of it for longer by time `now` (s) than anybody waits."""
+        return now > max(self.over_since, self.progress) + PATIENCE
+
+    @property
+    def progress(self) -> float:
+        """When anything was last taken of what it draws (s)."""
+        return max(self.moved, self.renderer.moved)
 
     def open(self) -> None:
         """Opens the renderer."""
@@ -166,5 +171,7 @@ class Target:
         except KeyboardInterrupt:  # the user's, on the thread of a step
             raise
         except BaseException as error:  # SystemExit as well: no output is a reason to end the process
+            if from_signal(error):
+                raise
             self.error = error
             return None

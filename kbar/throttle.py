@@ -151,7 +151,7 @@ class _And(Throttle):
 
 
 ThrottleSpec = Union[Throttle, Callable[[Tick], bool]]
-"""What is accepted as a throttle."""
+"""What is accepted as a throttle. It is asked amid a step, so it neither waits nor takes locks."""
 
 always: Throttle = _Constant(True)
 """A draw is always due: at every frame on a screen, at every step in a log."""

@@ -52,6 +52,13 @@ class Ticker:
         """Waits for something that `tick` does; returns whether there is no more to wait for, as on its own thread."""
         return self.is_this_thread or event.wait(seconds)
 
+    def join(self, seconds: float) -> None:
+        """Waits for the thread's end, for so long at most."""
+        thread = self._thread
+        if thread is not None and not self.is_this_thread:
+            self._wakings.put(True)
+            thread.join(seconds)
+
     @property
     def is_this_thread(self) -> bool:
         """Whether the ticker's thread asks."""

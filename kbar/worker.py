@@ -1,4 +1,4 @@
-"""Owns which of several workers this process is: its rank, and where it runs."""
+"""Owns which of several workers this process is: its rank, where it runs, whether it serves a pool."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import sys
+import threading
+import traceback
 from dataclasses import dataclass
 
 # Pairs of variables, rank and number of workers, as launchers set them: Horovod's own, Open MPI's and
@@ -18,6 +20,7 @@ _VARIABLES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
     ("SLURM_PROCID", "SLURM_NTASKS"),
 )
+_EXECUTORS = ("concurrent.futures.process", "loky.process_executor")  # whose processes are like any others
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,19 @@ def this_worker() -> Worker:
     found = (ask() for ask in (_torch, _jax, _tensorflow, _launcher))
     rank = next((rank for rank in found if rank is not None), 0)
     return Worker(rank, os.getpid(), platform.node())
+
+
+def serves_a_pool() -> bool:
+    """Whether this process works for a pool (multiprocessing's, an executor's, joblib's), whose owner has the screen.
+
+    A `multiprocessing.Process` that somebody starts to train in does not.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return False
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_stack(main)] if main else []
+    return process.current_process().daemon or any(m.endswith(_EXECUTORS) for m in modules)
 
 
 # Frameworks are asked only once they are set up for several workers: to ask earlier would load them,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -23,7 +24,10 @@ class Renderer(ABC):
         screen: whether it draws where a person looks; a run has one such renderer only.
         captures: whether it wants to be told what others print, as `Message` events: one that
             draws on the screen puts them above what it draws.
-        place: what it writes to, if two of a run that write there are to be one.
+        place: what it writes to, if two of a run that write there are to be one; prints to other
+            terminals are not its to put above.
+        moved: when its output has last taken something, in seconds of `time.monotonic`; while it
+            does, nobody gives it up.
         default_throttle: when to draw between a stage's beginning and end, if nobody says.
 
     Args:
@@ -37,6 +41,7 @@ class Renderer(ABC):
     default_throttle: ClassVar[Throttle] = every(seconds=0.1)
     screen: bool = True
     captures: bool = False
+    moved: float = -math.inf
     place: object = None
     throttle: Throttle | None = None
 

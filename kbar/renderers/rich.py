@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import IO, TYPE_CHECKING, Any
 
 from ..format import Row, lines_above, rows
@@ -44,6 +45,7 @@ class RichRenderer(Renderer):
                 raise BrokenPipeError  # rich would end the process
 
         self._frame = Frame(self._file.or_stdout())
+        self.place = self._frame.place
         self._frame.fresh_line()
         notebook = self._frame.surface == "notebook"  # there rich writes by other means than a stream
         console = PlainConsole(
@@ -65,6 +67,11 @@ class RichRenderer(Renderer):
     def ready(self) -> bool:
         """Whether a frame would not have to wait."""
         return self._frame is None or self._frame.ready
+
+    @property
+    def moved(self) -> float:  # type: ignore[override]  # it is only read
+        """When something of a frame was last taken."""
+        return -math.inf if self._frame is None else self._frame.moved
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
@@ -94,7 +101,7 @@ class RichRenderer(Renderer):
         self._shown = self._frame = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shown": None, "_frame": None}
+        return {**self.__dict__, "_shown": None, "_frame": None, "place": None}
 
 
 class _Lines:

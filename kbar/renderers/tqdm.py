@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import IO, Any
 
@@ -53,12 +54,18 @@ class TqdmRenderer(Renderer):
         self._class = type(base.__name__, (base,), {"monitor_interval": 0})
         self._class.set_lock(threading.RLock())
         self._frame = Frame(self._file.or_stdout())
+        self.place = self._frame.place
         self._frame.fresh_line()
 
     @property
     def ready(self) -> bool:
         """Whether a frame would not have to wait."""
         return self._frame is None or self._frame.ready
+
+    @property
+    def moved(self) -> float:  # type: ignore[override]  # it is only read
+        """When something of a frame was last taken."""
+        return -math.inf if self._frame is None else self._frame.moved
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
@@ -67,6 +74,8 @@ class TqdmRenderer(Renderer):
         columns, lines = frame.size
         width = columns - 1  # a full last column would make some terminals wrap
         above = lines_above(snapshot, width)
+        if frame.surface == "terminal":
+            frame.write("\r\x1b[J")  # tqdm blanks what it remembers, which others may have moved
         if above:
             self._class.write("\n".join(above), file=frame)
         wanted = rows(snapshot.stages, width)
@@ -98,7 +107,7 @@ class TqdmRenderer(Renderer):
         self._bars, self._keys = [], []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_class": None, "_frame": None, "_bars": [], "_keys": []}
+        return {**self.__dict__, "_class": None, "_frame": None, "_bars": [], "_keys": [], "place": None}
 
     def _new_bar(self, frame: Frame, row: Row, width: int, lines: int) -> Any:
         return self._class(

@@ -218,3 +218,43 @@ class Bad(kbar.Renderer):
     assert shown.stderr.count("KbarWarning") == 1
     assert "Bad is given up: SystemExit: bad" in shown.stderr
     assert "\x1b" not in shown.stderr
+
+
+@pytest.mark.parametrize("error", ["TimeoutError", "SystemExit(9)"])
+def test_what_the_handler_of_a_signal_raises_is_the_users_wherever_it_is_called(trials: Trials, error: str) -> None:
+    """In the midst of kbar's own code, too."""
+    first = f"""
+def handler(*_): raise {error}
+signal.signal(signal.SIGALRM, handler)
+"""
+    trouble = """
+                    for n in range(300):
+                        try:
+                            signal.setitimer(signal.ITIMER_REAL, 0.0005 + n % 60 * 0.0001)
+                            until = time.monotonic() + 0.5
+                            while time.monotonic() < until:
+                                for _ in kbar.track(range(3)): pass
+                        except BaseException: continue
+                        steps -= 1  # it never came
+"""
+    ended = trials.on_a_terminal(trouble.strip(), "rich", first=first)
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+
+
+@pytest.mark.parametrize(
+    "stream", ["isatty = 5", "isatty = lambda self: 1 / 0", "fileno = lambda self: 'x'", "encoding = 7"]
+)
+def test_streams_that_are_odd(trials: Trials, renderer: str, stream: str) -> None:
+    first = f"""
+class Odd(io.StringIO):
+    def isatty(self): return True
+    {stream}
+    def write(self, text): return os.write(1, text.encode())
+sys.stdout = Odd()
+class Handler(logging.StreamHandler):
+    stream = property(lambda self: sys.__stderr__, lambda self, s: None)
+logging.root.addHandler(Handler())
+"""
+    ended = trials.on_a_terminal("print('printed')", renderer, first=first, then="sys.stdout = sys.__stdout__")
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert "printed" in ended.text or "isatty" in stream, "which has bars on what does not seem to be a terminal"

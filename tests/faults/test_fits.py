@@ -81,7 +81,7 @@ fit()
 
 def test_closing_the_output_in_a_fit(trials: Trials, renderer: str) -> None:
     shown = trials.on_a_terminal(
-        "pass", renderer, first=FIRST, then="fit(Calls(lambda epoch: epoch == 0 and sys.stdout.close())); os._exit(7)"
+        "pass", renderer, first=FIRST, then="fit(Calls(lambda epoch: epoch == 0 and sys.stdout.close())); sys.exit(7)"
     )
     assert shown.code == 7
 

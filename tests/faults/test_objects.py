@@ -7,6 +7,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 import kbar
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal, fake_clock
 
-from .conftest import Trials
+from .conftest import PLAIN, Trials
 
 RENDERERS: dict[str, Callable[[], Any]] = {
     "auto": lambda: "auto",
@@ -238,6 +239,63 @@ def test_spawned_workers_unpickle_bars_and_draw_nothing(trials: Trials) -> None:
 """
     ended = trials.on_a_terminal(trouble.strip(), "rich", first=first)
     assert (ended.code, ended.steps) == (0, 99), ended.text
+
+
+def test_a_process_of_ones_own_draws(trials: Trials, renderer: str) -> None:
+    """Unlike a pool's worker: there is who trains in a process to have the memory back."""
+    then = """
+import multiprocessing
+def train():
+    for _ in kbar.track(range(3), label="child"): pass
+process = multiprocessing.get_context("fork").Process(target=train)
+process.start(); process.join()
+"""
+    ended = trials.on_a_terminal("pass", renderer, then=then)
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert any("child" in line and "3/3" in line for line in ended.text.splitlines()), ended.text
+
+
+def test_data_from_workers_of_their_own_and_joblib(trials: Trials, renderer: str, tmp_path: Path) -> None:
+    """Keras's `PyDataset` and what tunes models: their processes neither draw nor fail to unpickle."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+import multiprocessing, os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, joblib, numpy as np
+import kbar
+
+class Data(keras.utils.PyDataset):
+    def __init__(self, bar):
+        super().__init__(workers=2, use_multiprocessing=True)
+        self.bar = bar
+    def __len__(self): return 40
+    def __getitem__(self, n):
+        if multiprocessing.parent_process():  # Keras also asks once for a batch before the fit
+            for _ in kbar.track(range(3), label="loading"): pass
+        return np.ones((2, 2), "float32"), np.ones((2, 1), "float32")
+
+def trial(bar, units):
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((20, 2)), np.ones((20, 1)), batch_size=2, verbose=0, callbacks=[bar])
+    return os.getpid()
+
+if __name__ == "__main__":
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    bar = kbar.ProgressBar()
+    model.fit(Data(bar), epochs=2, verbose=0, callbacks=[bar])
+    pids = joblib.Parallel(n_jobs=2)(joblib.delayed(trial)(bar, n) for n in kbar.track([1, 2, 3, 4], label="trials"))
+    print("ended", len(pids), os.getpid() in pids)
+""")
+    terminal = VirtualTerminal(120, 60)
+    code = terminal.run([sys.executable, str(script)], lambda _: None, {**PLAIN, "KBAR_RENDERER": renderer})
+    lines = terminal.text.splitlines()
+    assert (code, lines[-1]) == (0, "ended 4 False"), terminal.text
+    assert "loading" not in terminal.text
+    assert any("fit" in line and "2/2" in line for line in lines)
+    assert not any("fit" in line and "1/1" in line for line in lines), "a worker's"
+    assert any("trials" in line and "4/4" in line for line in lines)
 
 
 def test_three_hundred_runs_leave_neither_threads_nor_descriptors(clock: FakeClock) -> None:

@@ -261,3 +261,63 @@ def test_a_terminal_that_shrinks_keeps_the_lines_of_one_frame_at_most(trials: Tr
 
 def test_all_renderers_are_tried() -> None:
     assert {*BARS, "log"} == {*RENDERERS}
+
+
+def test_a_descriptor_that_somebody_closes_and_gives_to_a_file(trials: Trials, renderer: str, tmp_path: Path) -> None:
+    """As those do who make a daemon of themselves: the file is theirs alone."""
+    path = tmp_path / "checkpoint"
+    trouble = f"os.closerange(3, 256); files = [open({str(path)!r} + str(n), 'w') for n in range(9)]; [f.write('weights') for f in files]; [f.flush() for f in files]"
+    log = tmp_path / "train.log"
+    ended = trials.on_a_terminal(trouble, renderer, options=f"{{'log_file': {str(log)!r}}}", size=(200, 40))
+    assert (ended.code, ended.steps) == (0, ALL), ended.text
+    assert {(tmp_path / f"checkpoint{n}").read_text() for n in range(9)} == {"weights"}
+    assert "fit done 3/3" in log.read_text()
+
+
+def test_a_tee_around_a_terminal_that_stops_reading(trials: Trials, renderer: str) -> None:
+    first = """
+class Tee:
+    encoding = "utf-8"
+    def write(self, text): return sys.__stdout__.write(text)
+    def flush(self): sys.__stdout__.flush()
+    def isatty(self): return True
+sys.stdout = Tee()
+"""
+    stopped = Stopped(trials, renderer, first=first)
+    code = stopped.process.wait(20)
+    os.close(stopped.master)
+    assert (code, trials.ended(code, "").steps) == (0, ALL)
+
+
+@pytest.mark.parametrize("renderer", BARS)
+def test_a_slow_reader_gets_all_that_was_printed(trials: Trials, renderer: str) -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
+    process = trials.started(
+        "[print(n, 'x' * 1000) for n in range(100)]", renderer, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    text = b""
+    while True:
+        try:
+            text += os.read(master, 2000)
+        except OSError:
+            break
+        time.sleep(0.03)
+    assert process.wait(20) == 0
+    assert text.count(b"x" * 1000) == 100
+    assert b"3/3" in text[-400:]
+
+
+@pytest.mark.parametrize("renderer", BARS)
+def test_what_is_printed_to_another_terminal_goes_there(trials: Trials, renderer: str) -> None:
+    from kbar.testing import VirtualTerminal
+
+    other = VirtualTerminal(80, 10)
+    first = f"sys.stderr = open({os.ttyname(other.fileno())!r}, 'w', buffering=1)"
+    trouble = "print('to the other', file=sys.stderr); print('to this')"
+    ended = trials.on_a_terminal(trouble, renderer, first=first)
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert "to this" in ended.text.splitlines()
+    assert "to the other" not in ended.text
+    assert b"to the other" in os.read(other._master, 1000)

@@ -89,7 +89,10 @@ signal.signal(signal.SIGALRM, handler)
     assert (ended.code, ended.steps) == (0, 99), ended.text[-2000:]
     count = int(printed(ended.text, r"in all \d+")[0].split()[-1])
     assert count == 300
-    assert printed(ended.text, r"signal \d+") == [f"signal {i + 1}" for i in range(count)]
+    # The handler is interrupted by itself, before it prints or amid that, which changes the order.
+    whole = printed(ended.text, r"signal \d+")
+    assert ended.text.count("signal") == count
+    assert len(whole) == len({*whole}) > 0.9 * count
 
 
 def test_the_stand_in_answers_as_a_file_does(trials: Trials, renderer: str) -> None:
