@@ -14,7 +14,7 @@ from .display import current
 from .endings import outcome_of
 from .options import Options, RendererSpec
 from .progress import Leave, Stage
-from .report import failure
+from .report import failure, from_signal
 from .snapshot import Outcome
 from .throttle import ThrottleSpec
 
@@ -199,8 +199,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         """All steps up to the one with index `batch` are done."""
         try:
             self._top.train.advance_to(batch + 1, logs)  # type: ignore[union-attr]  # None is what except is for
-        except Exception:
-            self._advance("train", batch, logs)
+        except Exception as error:
+            self._advance(error, "train", batch, logs)
 
     @_harmless
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -235,8 +235,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         """All steps up to the one with index `batch` are done."""
         try:
             self._top.tests.advance_to(batch + 1, logs)  # type: ignore[union-attr]  # None is what except is for
-        except Exception:
-            self._advance("tests", batch, logs)
+        except Exception as error:
+            self._advance(error, "tests", batch, logs)
 
     @_harmless
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -258,8 +258,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         """All steps up to the one with index `batch` are done; `logs` hold their whole output."""
         try:
             self._top.tests.advance_to(batch + 1)  # type: ignore[union-attr]  # None is what except is for
-        except Exception:
-            self._advance("tests", batch, None)
+        except Exception as error:
+            self._advance(error, "tests", batch, None)
 
     @_harmless
     def on_predict_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -288,8 +288,12 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         self._top = self._runs[-1]
 
     @_harmless
-    def _advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
-        """The long way, for a batch of another run than the innermost, or of none."""
+    def _advance(
+        self, error: Exception, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None
+    ) -> None:
+        """The long way, for a batch of another run than the innermost, or of none, which `error` shows."""
+        if from_signal(error):
+            raise error
         stages: Iterable[Stage | None] = (getattr(run, name) for run in reversed(self._runs))
         stage = next((s for s in stages if s and not s.outcome), None)
         if stage:

@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from typing import IO, Any
 
 from .environment import place, surface
-from .output import put
+from .output import StandIn, put, within_write
 from .snapshot import Message, StreamName
 
-_LONGEST = 1 << 16  # characters that are held of a line that is not finished
+_LONGEST = 1 << 20  # characters that are held of a line that is not finished
 _STREAMS: tuple[StreamName, ...] = ("stdout", "stderr")
 
 
@@ -31,9 +31,13 @@ class Capture:
         self._proxies: dict[StreamName, _Proxy] = {}
         self._given_back: deque[_Proxy] = deque(maxlen=20)
 
-    def hold(self, where: object = None) -> None:
-        """From now on what is printed on terminals is held, or on that one whose `place` it is."""
-        self._stand_in(lambda stream: surface(stream) == "terminal" and where in (None, place(stream)), holds=True)
+    def hold(self, where: object) -> None:
+        """From now on what is printed on terminal `where`, a `place` or a stream, is held; None is any."""
+
+        def wanted(stream: IO[str]) -> bool:
+            return surface(stream) == "terminal" and (where is None or where is stream or where == place(stream))
+
+        self._stand_in(wanted, holds=True)
 
     def listen(self) -> None:
         """From now on whatever is printed is told."""
@@ -42,12 +46,12 @@ class Capture:
     def let_go(self, rest: Callable[[], Iterable[Message]]) -> None:
         """From now on nothing is held; `rest`, what was held and not drawn, is written before what follows."""
         with ExitStack() as stack:
-            for proxy in self._proxies.values():
+            for proxy in list(self._proxies.values()):
                 stack.enter_context(proxy.lock)
             texts = dict.fromkeys(self._proxies, "")
             for message in rest():
                 texts[message.stream] = texts.get(message.stream, "") + message.text + "\n"
-            for name, proxy in self._proxies.items():
+            for name, proxy in list(self._proxies.items()):
                 put(proxy.stream, texts[name] + (proxy.begun if proxy.holds else ""))
                 proxy.holds = False
 
@@ -74,6 +78,8 @@ class Capture:
         for name in _STREAMS:
             proxy = self._proxies.get(name)
             stream = proxy.stream if proxy else getattr(sys, name, None)
+            while isinstance(stream, _Proxy) and stream.say is None:  # put back by who took it in an earlier run
+                stream = stream.stream
             if stream is None or not wanted(stream):
                 continue
             if proxy:
@@ -96,7 +102,7 @@ class Capture:
                     yield from ((each, proxy) for proxy in self._proxies.values() if stream is stream_of(proxy))
 
 
-class _Proxy:
+class _Proxy(StandIn):
     """A stream's stand-in.
 
     Attributes:
@@ -121,13 +127,18 @@ class _Proxy:
         """Tells the lines that `text` finishes, and writes it through if it is not held."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        size = len(text)
         with self.lock:
-            holds, held, self._held = self.holds, self._held, self.holds
+            own = within_write()  # of a stream that prints what it is given, as to a log
+            holds, held, self._held = self.holds and not own, self._held, self.holds
+            if holds and not text.isascii() and getattr(self.stream, "errors", None) == "backslashreplace":
+                encoding = str(self.encoding)  # as stderr shows what it cannot encode, wherever it is drawn
+                text = text.encode(encoding, "backslashreplace").decode(encoding)
             if not holds:
                 self.stream.write(text)
             elif not held:
                 self.begun = ""  # that is on the stream already
-            if self.say:
+            if self.say and not own:
                 begun, self.begun = self.begun, ""  # taken at once, lest a signal handler's print finds it too
                 *lines, rest = (begun + text).split("\n")
                 for line in lines:
@@ -138,12 +149,18 @@ class _Proxy:
                     self.say(self._name, rest, holds)
                     rest = ""
                 self.begun = rest + self.begun
-            return len(text)
+            return size
 
     def flush(self) -> None:
         """What is held is drawn soon; what is not is the stream's to flush."""
         if not self.holds:
             self.stream.flush()
+
+    def __enter__(self) -> _Proxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Writes each of them."""

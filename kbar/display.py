@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import copy
+import math
 import os
 import sys
 import threading
@@ -14,6 +15,7 @@ from dataclasses import replace
 from types import FrameType
 
 from .capture import Capture
+from .descriptor import close_all
 from .endings import Left, broke, outcome_of
 from .metrics import Plain, fetched
 from .options import Options
@@ -60,6 +62,7 @@ class Display:
         self._exit_watched = False
         self._fetching = False
         self._silent = False
+        self._in_vain = -math.inf  # when (s) an output was last waited for that did not read
 
     # Events, on the threads of the run.
 
@@ -206,9 +209,14 @@ class Display:
         self._ticker.wake(urgent=True)
         began = self.clock()
         for target, event in drawn:
+            if target.progress < self._in_vain and not event.is_set():
+                target.over_since = -math.inf  # once is enough, until something is taken again
+                continue
             while (left := max(began, target.progress) + PATIENCE - self.clock()) > 0:
                 if self._ticker.wait(event, left):
                     break
+            else:
+                self._in_vain = self.clock()
 
     # Frames, on the ticker.
 
@@ -220,7 +228,7 @@ class Display:
             now = self.clock()
             for stage in reversed(self._tree()):  # inner ones first: by them outer ones know how far they are
                 stage.look(now)
-            frames = [(t, s, t.closing and not t.events) for t in ready if (s := self._frame(t, now))]
+            frames = [(t, s, t.finished) for t in ready if (s := self._frame(t, now))]
             given_up = [t for t in self._targets if t not in ready and t.stuck(now)]
         # Without the lock, for writing may take its time; and a target that is over gives back the
         # screen before the next one draws there.
@@ -253,24 +261,49 @@ class Display:
 
     def _close(self, target: Target) -> None:
         """`target` has drawn its last."""
-        target.close()
-        self._give_back(target)
-        target.closed.set()
+        try:
+            target.close()
+        finally:
+            self._give_back(target)
+            target.closed.set()
 
     def _give_back(self, target: Target) -> None:
         """The streams are their owners' again, as far as `target` goes; what was printed too late for it goes there."""
-        others = [t for t in self._targets if t is not target and t.captures and not t.closed.is_set()]
+
+        def heirs() -> list[Target]:
+            return [t for t in self._targets if t is not target and t.captures and not t.closed.is_set()]
+
         if target.captures and target.renderer.screen:
-            self._capture.let_go(lambda: (e for e in target.take_events(_ALL) if isinstance(e, Message)))
-        if not others:
-            self._capture.stop()
+            rest = (e for e in target.take_events(_ALL) if isinstance(e, Message))
+            next_screen = next((t for t in heirs() if t.renderer.screen), None)
+            if next_screen:  # which has begun before this one's last was written
+                next_screen.events.extendleft(reversed(list(rest)))
+            else:
+                self._capture.let_go(lambda: rest)
+        with self._lock:
+            for heir in heirs():
+                self._listen(heir)  # again: it may have begun just now
+            if not heirs():
+                self._capture.stop()
+
+    def _listen(self, target: Target) -> None:
+        """From now on `target` is told what others print."""
+        try:
+            self._capture.hold(target.renderer.place) if target.renderer.screen else self._capture.listen()
+        except Exception as error:
+            failure("prints go where they may", error)
 
     def _say(self, stream: StreamName, text: str, held: bool) -> None:
         """Somebody has printed a line; takes no lock, for that may be anybody, at any moment."""
         roots = self._roots
         message = Message(stream, text, self._wall(), roots[-1].run if roots else "")
-        for target in self._targets:
-            if target.captures and (held or not target.renderer.screen):
+        told = [t for t in self._targets if t.captures]
+        screens = [t for t in told if t.renderer.screen and not t.closed.is_set()]
+        screen = screens[-1] if held and screens else None  # one that is over may have yet to draw its last
+        for target in told:
+            if target is screen or not target.renderer.screen:
+                if len(target.events) == target.events.maxlen:
+                    warn("more is printed than can be kept for an output that is not read: the oldest lines are lost")
                 target.events.append(message)
                 self._ticker.wake()
                 if target.flooded(self.clock()) and not self._ticker.is_this_thread:
@@ -285,7 +318,7 @@ class Display:
     def _end_tree(self, stage: Stage, outcome: Outcome) -> None:
         for inner in reversed(list(stage.walk())):
             if not inner.outcome:
-                own = inner.owner.ended() if inner.owner and inner is not stage else None
+                own = self._owners_end(inner) if inner is not stage else None
                 self._end_one(inner, own or outcome)
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
@@ -294,11 +327,13 @@ class Display:
         parent = stage.parent
         if parent and not stage.part and outcome in ("done", "stopped"):
             parent.children.remove(stage)  # what failed stays in the picture, to tell where
+        for target in self._targets:
+            target.marks.pop(stage.key, None)
         last = all(r.outcome for r in self._roots)
         self._post("end", stage, as_line=not parent and not last)
         for target in self._targets:
             if not target.closing and (last or target.over):
-                target.final, target.over_since = self._stages(target, self.clock()), self.clock()
+                target.finish(self._stages(target, self.clock()), self.clock())
         if not parent:
             self._roots = [] if last else [r for r in self._roots if r is not stage]
 
@@ -409,17 +444,22 @@ class Display:
             target.captures = options.capture and renderer.captures
             self._targets.append(target)
             if target.captures:  # last: a renderer looks up the real streams
-                try:
-                    self._capture.hold(renderer.place) if renderer.screen else self._capture.listen()
-                except Exception as error:
-                    failure("prints go where they may", error)
+                self._listen(target)
 
     def _sweep(self) -> None:
         """Ends what has lost its owner."""
         for stage in self._tree():
-            outcome = stage.owner.ended() if stage.owner and not stage.outcome else None
+            outcome = None if stage.outcome else self._owners_end(stage)
             if outcome:
                 self._end_tree(stage, outcome)
+
+    def _owners_end(self, stage: Stage) -> Outcome | None:
+        try:
+            return stage.owner.ended() if stage.owner else None
+        except Exception as error:  # then whatever is around it ends it
+            stage.owner = None
+            failure("kbar missed an end", error)
+            return None
 
     def _watch_exit(self) -> None:
         if not self._exit_watched:
@@ -429,6 +469,14 @@ class Display:
                 os.register_at_fork(after_in_child=self._fall_silent)
 
     def _at_exit(self) -> None:
+        try:
+            self._draw_last()
+        finally:
+            for target in self._targets:
+                self._give_back(target)
+            self._ticker.join(0.2)  # a thread that the interpreter leaves behind cannot end properly
+
+    def _draw_last(self) -> None:
         raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
         self.close("stopped" if raised is None else outcome_of(raised))
         until = time.monotonic() + _LONGEST_FETCH
@@ -437,16 +485,15 @@ class Display:
             # process; and lines that a file takes are to be in it.
             time.sleep(0.01)
             self._draw_endings()
-        for target in self._targets:
-            self._give_back(target)
-        self._ticker.join(PATIENCE)  # a thread that the interpreter leaves behind cannot end properly
 
     def _fall_silent(self) -> None:
         """A forked child has neither the thread that draws nor a share in the screen."""
+        close_all()
         self._silent = self._silent or any(t.renderer.screen for t in self._targets)
         self._capture.forget()
         self._lock = threading.RLock()
         self._roots, self._targets = [], []
+        self._fetching = False
         self._ticker = self._ticker.anew()
         _innermost.set(None)
 

@@ -58,8 +58,15 @@ def related(error: object) -> list[BaseException]:
         error = todo.pop()
         if isinstance(error, BaseException) and not any(error is e for e in found):
             found.append(error)
-            todo += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+            todo += [error.__cause__, error.__context__, *_members(error)]
     return found
+
+
+def _members(error: BaseException) -> list[object]:
+    try:
+        return list(getattr(error, "exceptions", ()))
+    except Exception:  # somebody's exception that calls something else so
+        return []
 
 
 def _identity(frame: FrameType) -> tuple[int, CodeType]:

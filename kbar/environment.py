@@ -6,6 +6,8 @@ import os
 import sys
 from typing import IO, Literal
 
+from .descriptor import FileId, file_id
+
 Surface = Literal["terminal", "notebook", "plain"]
 
 
@@ -21,19 +23,10 @@ def surface(stream: IO[str] | None) -> Surface:
         return "plain"
 
 
-def identity(descriptor: int) -> tuple[int, int] | None:
-    """What tells the file behind a descriptor from all others; None if there is none."""
+def place(stream: IO[str] | None) -> FileId | None:
+    """The file that `stream` leads to, None if that is not known."""
     try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def place(stream: IO[str] | None) -> tuple[int, int] | None:
-    """The same of a stream."""
-    try:
-        return identity(stream.fileno())  # type: ignore[union-attr]  # None is what except is for
+        return file_id(stream.fileno())  # type: ignore[union-attr]  # None is what except is for
     except Exception:  # whatever it is, it does not say
         return None
 

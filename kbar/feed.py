@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Generic, TypeVar
@@ -9,7 +10,7 @@ from typing import Generic, TypeVar
 from .display import current
 from .endings import caller, outcome_of
 from .progress import Stage
-from .report import failure
+from .report import failure, from_signal
 from .snapshot import Outcome
 
 T = TypeVar("T")
@@ -39,14 +40,14 @@ class Feed(Generic[T]):
     """
 
     def __init__(self, begin: Callable[[Feed[T]], Stage]) -> None:
-        self._begin = begin
+        self._begin: Callable[[Feed[T]], Stage] | None = begin
         self._clock = current().clock
         self._waited = 0.0  # seconds, of waits that are over
         self._asked: float | None = None  # since when an item is waited for, if it is timed
         self._sighted: tuple[int, float] | None = None  # where, since when a wait was seen that is not
         self._seconds = self._items = 0.0  # the recent pace, in a sum that forgets
         self._running: Callable[[], object] = lambda: self
-        self._gone = False
+        self._gone = self._leaving = False
         self.position: Callable[[], int] = lambda: 0
         self._hurry: Callable[[], None] = lambda: None
 
@@ -58,15 +59,16 @@ class Feed(Generic[T]):
 
     def begin(self) -> Stage | None:
         """The stage, begun; None where that fails, which is no reason to end a loop."""
+        begin, self._begin = self._begin, None  # it has the items, which are the loop's alone to let go of
         try:
-            return self._begin(self)
+            return begin(self) if begin else None
         except Exception as error:
             failure("kbar shows nothing", error)
             return None
 
     def ended(self) -> Outcome | None:
         """As a stage's owner: None while there are items to come, or the end is being told otherwise."""
-        if self._running() is not None:
+        if self._running() is not None or self._leaving:
             return None
         gone, self._gone = self._gone, True
         return "interrupted" if gone else None
@@ -116,7 +118,9 @@ class Feed(Generic[T]):
             return
         self._asked = asked = clock()
         try:
-            iterator = iter(iterable)
+            # Each bulk asks for the iterator's iterator, which with Python's own is the same; others may begin anew.
+            own = type(iterable).__module__ == "builtins"
+            iterator = iter(iterable) if own else itertools.chain(iterable)
             while True:
                 self._asked = asked
                 item = next(iterator, _END)
@@ -145,6 +149,7 @@ class Feed(Generic[T]):
                 self._plan(asked - since, done - first)
                 self._waited += self._bulk_waited(wait, done, done - first, since, asked)
         except GeneratorExit:
+            self._leaving = True
             _left(stage, done)
             raise
         except BaseException as error:
@@ -232,7 +237,7 @@ def _land(stage: Stage, done: int) -> None:
     try:
         stage.advance_to(done)
     except Exception as error:
-        if not stage.outcome:  # else whatever is around it has ended it
+        if not stage.outcome or from_signal(error):  # else whatever is around it has ended it
             failure("kbar missed a step", error)
 
 

@@ -167,7 +167,7 @@ def data_fact(view: StageView) -> tuple[str, str]:
     if view.waiting >= 1.0:
         return "waiting for data", _since(view.waiting)
     share = math.floor(view.data_share * 100 + 1e-9)
-    return ("data", f"{share}%") if share > 10 and view.elapsed >= 0.5 else ("", "")
+    return ("data", f"{share}%") if share >= 10 and view.elapsed >= 0.5 else ("", "")
 
 
 def step_fact(view: StageView) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from .environment import identity
+from .descriptor import Descriptor
 from .report import warn
 from .worker import this_worker
 
@@ -45,6 +45,8 @@ def check_path(path: str) -> None:
     place = Path(os.path.realpath(path))
     if place.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if os.path.islink(path) and os.path.exists(path) and not os.path.isfile(path):  # such as /dev/stdout
+        raise ValueError(f"file must be a path of a file; got {path!r}. A stream can be given itself: file=sys.stdout")
     while not os.path.lexists(place):
         if {*placeholders(place.name)}:  # whether it exists is known when the run begins
             place = place.parent
@@ -70,13 +72,15 @@ class LogFile:
         clock: seconds, monotonic.
     """
 
+    ready = True  # a file is never waited for
+
     def __init__(self, path: str, gap: Callable[[int, str], str], clock: Callable[[], float] = time.monotonic) -> None:
         worker = this_worker()
         now = datetime.now().strftime("%Y%m%dT%H%M%S")
         self.path = path.format(rank=worker.rank, pid=worker.pid, host=worker.host, time=now)
         self._gap, self._clock = gap, clock
-        self._file: int | None = None
-        self._identity: tuple[int, int] | None = None
+        self._file: Descriptor | None = None
+        self._opened = False
         self._missing, self._reason, self._try_at = 0, "", 0.0
         self._latest = ""
 
@@ -96,13 +100,11 @@ class LogFile:
             self._missing += 1
             self._failed(error)
 
-    ready = True  # a file is never waited for
-
     def commit(self, last: bool) -> None:
         """After the `last` of a stage, returns once what was written would survive a power failure."""
         try:
-            if last and self._file is not None and identity(self._file) == self._identity:
-                os.fsync(self._file)
+            if last and self._file and self._file.ours:
+                os.fsync(self._file.number)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a device has nothing to sync
                 self._failed(error)
@@ -122,34 +124,32 @@ class LogFile:
 
     def _release(self) -> None:
         file, self._file = self._file, None
-        if file is not None and identity(file) == self._identity:
+        if file:
             try:
-                os.close(file)
+                file.close()
             except OSError as error:  # a quota or a full disk on a network shows only here
                 if not self._missing:
                     self._failed(error)
 
     def _find(self) -> None:
         """Opens the file unless it is open, and still where it was."""
-        if self._file is not None:
+        if self._file:
             try:
                 found = os.stat(self.path)
             except FileNotFoundError:
                 found = None
-            whole = identity(self._file) == self._identity  # else somebody has closed it, and it may be another's
-            if whole and found and (found.st_dev, found.st_ino) == self._identity:
+            if self._file.ours and found and (found.st_dev, found.st_ino) == self._file.file:
                 return
-            if not whole:
-                self._file = None
             self._release()
-        os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-        self._file = os.open(self.path, _FLAGS, 0o666)
-        found = os.fstat(self._file)
-        self._identity = found.st_dev, found.st_ino
+        if not self._opened:  # a directory that is gone since may be somebody's to take away
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+        self._file = Descriptor(os.open(self.path, _FLAGS, 0o666))
+        self._opened = True
+        found = os.fstat(self._file.number)
         if not stat.S_ISREG(found.st_mode) and os.path.islink(self.path):
             raise OSError(errno.EINVAL, "it is a link to something that is no file")
         if stat.S_ISREG(found.st_mode) and found.st_size > 0 and self._is_torn():
-            os.write(self._file, b"\n")
+            self._file.write(b"\n")
 
     def _is_torn(self) -> bool:
         """Whether the file's last line has no end, as a power failure or another program may have left it."""
@@ -167,7 +167,7 @@ class LogFile:
     def _append(self, line: str) -> None:
         assert self._file is not None
         data = line.encode("utf-8", "replace") + b"\n"
-        written = os.write(self._file, data)
+        written = self._file.write(data)
         if written < len(data):
             self._take_back(written)
             raise OSError(errno.ENOSPC, "there was no space for a whole line")
@@ -176,8 +176,8 @@ class LogFile:
         """Takes back the first part of a line that found no space, if nobody has written since."""
         assert self._file is not None
         try:
-            end = os.lseek(self._file, 0, os.SEEK_CUR)
-            if os.fstat(self._file).st_size == end:
-                os.ftruncate(self._file, end - written)
+            end = os.lseek(self._file.number, 0, os.SEEK_CUR)
+            if os.fstat(self._file.number).st_size == end:
+                os.ftruncate(self._file.number, end - written)
         except OSError:  # then it is ended once the file is opened anew
             pass

@@ -389,6 +389,8 @@ class Epoch(_Logs):
             try:
                 values[name] = self._means[key] = self._means.get(key, NO_MEAN).plus(value, weight)
             except Exception as error:  # an odd value is no reason to end a training
+                if from_signal(error):
+                    raise
                 warn(f"the metric {name!r} has no mean ({type(error).__name__}: {error}) and is shown as it is")
         self._take(values)
 
@@ -454,6 +456,6 @@ def _length(iterable: Any) -> int | None:
             if from_signal(error):
                 raise
             continue
-        if count >= 0:
+        if 0 <= count <= 10**18:
             return count
     return None

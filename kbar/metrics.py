@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Union
 
-from .report import warn
+from .report import from_signal, warn
 from .snapshot import Event, Message, Metrics, Snapshot, StageView
 
 Plain = Union[bool, int, float, str, None]
@@ -76,7 +76,9 @@ def plain(value: object, name: str = "") -> Plain:
         if hasattr(found, "item"):
             found = found.item()
         return found if isinstance(found, (bool, int)) else float(found)
-    except Exception as error:  # whatever it is, it must not cost the line
+    except (Exception, SystemExit) as error:  # whatever it is, it must not cost the line
+        if from_signal(error):
+            raise
         if name:
             warn(f"the metric {name!r} is no number ({type(value).__name__}: {error}) and is shown as text")
     if shape and math.prod(shape) != 1:

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
 import io
 import math
 import os
 import select
 import stat
 import sys
+import threading
 import time
 from typing import IO, Any
 
-from .environment import Surface, identity, place, surface
+from .descriptor import Descriptor
+from .environment import Surface, place, surface
+
+_this_thread = threading.local()
+
+
+def within_write() -> bool:
+    """Whether this thread is within a write of kbar's own, which is nothing that somebody prints."""
+    return getattr(_this_thread, "writes", False)
+
+
+class StandIn:
+    """What is in a stream's place, and tells bars what others print: no bar is drawn through it.
+
+    Attributes:
+        stream: the real one.
+    """
+
+    stream: IO[str]
 
 
 class Shared:
@@ -24,8 +42,9 @@ class Shared:
         self.stream = stream
 
     def or_stdout(self) -> IO[str] | None:
-        """The stream; `sys.stdout` as it is now if there is none."""
-        return sys.stdout if self.stream is None else self.stream
+        """The stream; `sys.stdout` as it is now if there is none, what stands in for it left aside."""
+        stream = sys.stdout if self.stream is None else self.stream
+        return stream.stream if isinstance(stream, StandIn) else stream
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared:
         return self
@@ -57,16 +76,16 @@ class Output:
     def __init__(self, stream: IO[str] | None) -> None:
         self._stream = stream
         self.encoding = _known(getattr(stream, "encoding", None))
+        self._errors = _errors(stream)
         self._waits = True
         self._rest = b""
         self._descriptor = self._open(stream)
-        self._identity = None if self._descriptor is None else identity(self._descriptor)
-        self._polled = self._descriptor if self._descriptor is not None else _behind(stream)
+        self._polled = self._descriptor.number if self._descriptor else _behind(stream)
         self.moved = -math.inf
-        if self._descriptor is not None and self._writable():
+        if self._descriptor and self._writable():
             self._flush()
 
-    def _open(self, stream: IO[str] | None) -> int | None:
+    def _open(self, stream: IO[str] | None) -> Descriptor | None:
         raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))
         if os.name != "posix" or type(stream) is not io.TextIOWrapper or not isinstance(raw, io.FileIO):
             return None
@@ -80,9 +99,9 @@ class Output:
                 path = f"/proc/self/fd/{given}" if os.path.exists("/proc/self/fd") else os.ttyname(given)
                 opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
                 self._waits = False
-                return opened
+                return Descriptor(opened)
         self._waits = os.get_blocking(given) and not stat.S_ISREG(mode)
-        return os.dup(given)
+        return Descriptor(os.dup(given))
 
     @property
     def ready(self) -> bool:
@@ -109,12 +128,12 @@ class Output:
         Raises:
             OSError, ValueError: if that fails; the text is gone all the same.
         """
-        if self._stream is None:
+        if self._stream is None or not text:
             return
-        midst = getattr(self._stream, "line_buffering", False)  # what it holds is the beginning of somebody's line
-        if self._descriptor is not None and not midst and self.ready:
+        # What a stream holds that is flushed at each line's end is the beginning of somebody's line.
+        if self._descriptor and not getattr(self._stream, "line_buffering", False) and self.ready:
             self._flush()
-        self._rest += text.encode(self.encoding, "replace")
+        self._rest += self._encoded(text)
         until = time.monotonic() + self._LONGEST
         while self.begun and self._writable(self._PAUSE) and time.monotonic() < until:
             pass
@@ -138,16 +157,19 @@ class Output:
 
     def _give(self, data: bytes) -> int:
         """Returns how many bytes of `data` were taken."""
-        if self._descriptor is not None:
-            if identity(self._descriptor) != self._identity:  # closed by somebody, and it may be another's by now
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            return os.write(self._descriptor, data)
+        if self._descriptor:
+            return self._descriptor.write(data)
         assert self._stream is not None
-        text = data.decode(self.encoding, "ignore")  # but for a character that ends in the next piece
-        with contextlib.suppress(BlockingIOError):  # its buffer has it
+        text = data.decode(self.encoding, "ignore")  # of a character that ends in the next piece, too
+        _this_thread.writes = True
+        try:
             self._stream.write(text)
             if hasattr(self._stream, "flush"):
                 self._stream.flush()
+        except BlockingIOError:  # its buffer has it
+            pass
+        finally:
+            _this_thread.writes = False
         return len(text.encode(self.encoding))
 
     def _writable(self, seconds: float = 0.0) -> bool:
@@ -162,7 +184,7 @@ class Output:
     def size(self) -> tuple[int, int]:
         """Columns and lines at this moment, 0 where there is no terminal or it does not say."""
         try:
-            return os.get_terminal_size(self._stream.fileno() if self._descriptor is None else self._descriptor)  # type: ignore[union-attr]  # None is what except is for
+            return os.get_terminal_size(self._descriptor.number if self._descriptor else self._stream.fileno())  # type: ignore[union-attr]  # None is what except is for
         except (AttributeError, ValueError, OSError):
             return 0, 0
 
@@ -172,19 +194,26 @@ class Output:
         with contextlib.suppress(OSError):
             while self.begun and time.monotonic() < max(began, self.moved) + seconds:
                 time.sleep(0.001)
-        if self._descriptor is not None and identity(self._descriptor) == self._identity:
-            os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            if self._descriptor:
+                self._descriptor.close()
         self._descriptor = self._stream = None
+
+    def _encoded(self, text: str) -> bytes:
+        try:
+            return text.encode(self.encoding, self._errors)
+        except UnicodeError:
+            return text.encode(self.encoding, "replace")
 
 
 def put(stream: IO[str], text: str) -> None:
-    """Writes `text` as far as the stream takes it soon, and whatever becomes of it."""
+    """Writes what somebody has printed, and waits for the stream to take it, as who prints does."""
     if not text:
         return
     output = Output(stream)
     with contextlib.suppress(Exception):
         output.write(text)
-    output.close(0.5)
+    output.close(math.inf)
 
 
 class Frame:
@@ -294,9 +323,14 @@ def _behind(stream: IO[str] | None) -> int | None:
     return None
 
 
+def _errors(stream: IO[str] | None) -> str:
+    errors = getattr(stream, "errors", None)
+    return errors if isinstance(errors, str) else "strict"
+
+
 def _known(encoding: object) -> str:
     try:
-        return codecs.lookup(str(encoding)).name
+        return codecs.lookup(str(encoding)).name.removesuffix("-sig")  # what marks the beginning of a file
     except LookupError:
         return "utf-8"
 

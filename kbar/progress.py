@@ -55,8 +55,8 @@ class Stage:
     """One bar's truth: a node of the tree, changed by events, pictured for frames.
 
     Only `advance_to` runs for every batch, on whatever thread the batch is on, and takes no
-    lock: it appends position, time and metrics as one tuple, and the position is the greatest of
-    the latest few. As many threads as are kept may overtake each other without a step being
+    lock: it appends position, time and metrics as one tuple, and the position is the greatest that
+    was seen. As many threads as are kept may overtake each other without a step being
     lost, and three that are read together belong together. All other changes are the display's,
     under its lock.
 
@@ -289,7 +289,7 @@ class Stage:
         last = self._landed[-1]
         seen, greatest = self._greatest
         if last is not seen:
-            greatest = max(self._landed.copy(), key=_position)
+            greatest = max((greatest, *self._landed.copy()), key=_position)
             self._greatest = last, greatest
         return greatest
 
@@ -297,7 +297,7 @@ class Stage:
     def done(self) -> int:
         """The position, in units, as it was told; it may overshoot the total."""
         landed = self._latest[0]
-        return max(landed, self._source.position()) if self._source else landed
+        return int(max(landed, self._source.position()) if self._source else landed)  # NumPy's numbers, too
 
     @property
     def total(self) -> int | None:

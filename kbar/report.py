@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -40,15 +41,21 @@ def _is_read(stream: IO[str] | None) -> bool:
         poll = select.poll()
         poll.register(stream.fileno(), 0)  # type: ignore[union-attr]  # None is what except is for
         return not poll.poll(0)
-    except (AttributeError, ValueError, OSError):  # no descriptor, or no such way to ask
+    except Exception:  # no descriptor, or no such way to ask
         return stream is not None
 
 
 def from_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal has raised `error`."""
-    handlers = (signal.getsignal(number) for number in signal.valid_signals())
-    codes = {getattr(getattr(handler, "__func__", handler), "__code__", None) for handler in handlers}
-    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+    """Whether the handler of a signal has raised `error`, which then is the user's wherever it is caught."""
+    raised = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)][1:]  # but where it is caught
+    return bool(raised) and not {_code(signal.getsignal(n)) for n in signal.valid_signals()}.isdisjoint(raised)
+
+
+def _code(handler: object) -> object:
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    function = handler if hasattr(handler, "__func__") or hasattr(handler, "__code__") else type(handler).__call__
+    return getattr(getattr(function, "__func__", function), "__code__", None)
 
 
 def forget() -> None:

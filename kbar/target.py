@@ -53,12 +53,22 @@ class Target:
         self.awaited: list[threading.Event] = []
         self.error: BaseException | None = None
         self._rests_until = -math.inf
+        self._left = 0
         self.captures = False
 
     @property
     def closing(self) -> bool:
         """Whether it has but to draw the last state."""
         return self.final is not None
+
+    def finish(self, last: tuple[StageView, ...], now: float) -> None:
+        """At time `now` (s) its scope is over; what others print from now on is not its to draw."""
+        self.final, self.over_since, self._left = last, now, len(self.events)
+
+    @property
+    def finished(self) -> bool:
+        """Whether what it has taken to draw is its last."""
+        return self.closing and self._left <= 0
 
     @property
     def over(self) -> bool:
@@ -108,15 +118,21 @@ class Target:
 
     def take_events(self, most: int = _FRAME) -> tuple[Event | Message, ...]:
         """What is yet to draw, as much as one frame takes; others may add to it meanwhile."""
-        return tuple(self.events.popleft() for _ in range(min(len(self.events), most)))
+        taken = tuple(self.events.popleft() for _ in range(min(len(self.events), most)))
+        self._left -= len(taken)
+        return taken
 
     def flooded(self, now: float) -> bool:
         """Whether at time `now` (s) others print faster than the output takes it, though it does take it."""
         return len(self.events) > _FLOOD and self.renderer.live and now < self.progress + PATIENCE
 
     def stuck(self, now: float) -> bool:
-        """Whether it is over, and nothing was taken of it for longer by time `now` (s) than anybody waits."""
-        return now > max(self.over_since, self.progress) + PATIENCE
+        """Whether it is over, and nothing was taken of it for longer by time `now` (s) than anybody waits.
+
+        Who has printed would have waited for the output for ever, so that is not given up.
+        """
+        late = now > max(self.over_since, self.progress) + PATIENCE
+        return late and not any(isinstance(e, Message) for e in self.events.copy())
 
     @property
     def progress(self) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable
 
 from .report import failure
 
+_OWN = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, getattr(signal, "SIGBUS", signal.SIGSEGV)}
 # A burst of wakings within this many seconds makes one call.
 _BURST = 0.03
 
@@ -65,18 +67,32 @@ class Ticker:
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        while True:
-            try:
-                period = self._tick()
-            except Exception as error:
-                failure("kbar failed to draw", error)
-                period = 1.0
-            if period is None:
-                with self._lock:
-                    if self._wakings.empty():
-                        self._thread = None
-                        return
-            self._rest(period or 0.0)
+        if hasattr(
+            signal, "pthread_sigmask"
+        ):  # they are for those who wait for them, but for what a thread does itself
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN)
+        try:
+            while self._goes_on(self._period()):
+                pass
+        finally:
+            self._thread = None
+
+    def _period(self) -> float | None:
+        try:
+            return self._tick()
+        except BaseException as error:  # this thread has nobody to pass it on to
+            failure("kbar failed to draw", error)
+            return 1.0
+
+    def _goes_on(self, period: float | None) -> bool:
+        """Returns once the next call is due; False if there is none."""
+        if period is None:
+            with self._lock:
+                if self._wakings.empty():
+                    self._thread = None
+                    return False
+        self._rest(period or 0.0)
+        return True
 
     def _rest(self, period: float) -> None:
         """Returns after `period` seconds, or once woken and the burst that may follow is over."""

@@ -207,9 +207,8 @@ class Pace:
             return None
         running = max(0.0, now - self.at)
         seconds, first = self.first
-        if self._all.intervals < 2.0 and units > self._REACH * max(
-            first, self._all.units
-        ):  # the second may compile as well
+        known = self._REACH * max(first, self._all.units)
+        if self._all.intervals < 2.0 and units > known:  # the second may compile as well
             return None
         if self._all.seconds <= 0:  # only what runs for about as long as the first did is of its kind
             return max(0.0, units * seconds / first - running) if running > seconds / 2 else None

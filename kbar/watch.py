@@ -168,9 +168,11 @@ class Run:
         lap = bool(record.above) and record.above[-1].key == stage.key
         chain = record.above if lap else (*record.above, stage)
         arounds = [None, *(view.key for view in chain)]
-        if any(self._nodes[v.key].parent != a for a, v in zip(arounds, chain, strict=False) if v.key in self._nodes):
+        links = list(zip(arounds, chain, strict=False))
+        moved = any(self._nodes[v.key].parent != around for around, v in links if v.key in self._nodes)
+        if moved or any(node.parent is None and key != chain[0].key for key, node in self._nodes.items()):
             self._nodes = {}  # stages do not move: whatever this is, it is something else
-        for around, view in zip(arounds, chain, strict=False):
+        for around, view in links:
             self._put(view, record.time, around)
         if lap:
             self._drop(lambda node: node.parent == stage.key and node.view.part)
@@ -341,8 +343,8 @@ class Watch:
             self._renderer.open()
             self._open = True
         stages = [view for run in self._runs.values() for view in run.views(now, self._label(run))]
-        events, self._events = tuple(self._events), []
-        if self._renderer.live or events:
+        if self._renderer.ready and (self._renderer.live or self._events):
+            events, self._events = tuple(self._events), []
             self._renderer.draw(Snapshot(tuple(stages), events))
 
     def close(self) -> None:

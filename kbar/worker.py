@@ -20,7 +20,12 @@ _VARIABLES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
     ("SLURM_PROCID", "SLURM_NTASKS"),
 )
-_EXECUTORS = ("concurrent.futures.process", "loky.process_executor")  # whose processes are like any others
+_POOLS = (
+    "multiprocessing.pool",
+    "concurrent.futures.process",
+    "loky.process_executor",
+    "torch.utils.data._utils.worker",
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,9 @@ def serves_a_pool() -> bool:
     if process is None or process.parent_process() is None:
         return False
     main = sys._current_frames().get(threading.main_thread().ident or 0)
-    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_stack(main)] if main else []
-    return process.current_process().daemon or any(m.endswith(_EXECUTORS) for m in modules)
+    return main is not None and any(
+        str(frame.f_globals.get("__name__")).endswith(_POOLS) for frame, _ in traceback.walk_stack(main)
+    )
 
 
 # Frameworks are asked only once they are set up for several workers: to ask earlier would load them,

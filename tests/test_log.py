@@ -29,11 +29,11 @@ def test_a_run_as_lines(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> No
     assert [line[26:] for line in lines[:4]] == [
         "fit begins total=4",
         "fit epoch 1/4 train 50/500 10% loss=0.9091 accuracy=0.9000 a_long_name=123456 rate=100step/s "
-        "elapsed=0:02 eta=0:05 run_eta=0:20",
+        "elapsed=0:02 eta=0:05 run_eta=~0:20",
         "fit epoch 1/4 train 140/500 28% loss=0.7812 accuracy=0.9000 a_long_name=123456 rate=100step/s "
-        "elapsed=0:03 eta=0:04 run_eta=0:19",
+        "elapsed=0:03 eta=0:04 run_eta=~0:20",
         "fit epoch 1/4 train 240/500 48% loss=0.6757 accuracy=0.9000 a_long_name=123456 rate=100step/s "
-        "elapsed=0:04 eta=0:03 run_eta=0:18",
+        "elapsed=0:04 eta=0:03 run_eta=~0:20",
     ]
     epochs = [line[26:] for line in lines if re.search(r"epoch \d/4 (done|stopped)", line)]
     assert [epoch.split(" loss=")[0] for epoch in epochs] == [

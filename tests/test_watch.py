@@ -423,6 +423,35 @@ def test_stages_that_move_are_no_stages(clock: FakeClock, path: Path) -> None:
     watched.draw(clock())
 
 
+def test_a_run_that_begins_twice_is_another_one(clock: FakeClock, path: Path) -> None:
+    with kbar.stage("run", total=2, renderer=kbar.JsonLinesRenderer(path)) as stage:
+        stage.advance()
+    begin, *_, end = (json.loads(line) for line in path.read_bytes().splitlines())
+    lines = [json.dumps(line).encode() for line in (begin, {**begin, "id": begin["id"] + 7}, end)]
+    watched = Watch(RecordingRenderer())
+    for record in records(lines, Counter(), "run.jsonl"):
+        watched.take(record, "run.jsonl")
+    watched.draw(0.0)
+    assert watched.over
+
+
+def test_a_terminal_that_is_not_read_gets_no_frames_that_wait(path: Path, clock: FakeClock) -> None:
+    class Busy(RecordingRenderer):
+        ready = False  # type: ignore[assignment]  # as long as nobody says otherwise
+
+    renderer = Busy()
+    watched = Watch(renderer)
+    with kbar.stage("run", total=2, renderer=kbar.JsonLinesRenderer(path)) as stage:
+        stage.advance(2)
+    for record in records(path.read_bytes().splitlines(), Counter(), "run.jsonl"):
+        watched.take(record, "run.jsonl")
+    watched.draw(0.0)
+    assert not renderer.snapshots
+    renderer.ready = True  # type: ignore[misc]  # likewise
+    watched.draw(0.0)
+    assert renderer.snapshots[0].events
+
+
 def test_a_reader_that_has_had_enough_is_no_failure(path: Path) -> None:
     recorded(path)
     command = f"{sys.executable} -m kbar show {path} | head -c 1; exit ${{PIPESTATUS[0]}}"

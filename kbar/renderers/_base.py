@@ -26,8 +26,6 @@ class Renderer(ABC):
             draws on the screen puts them above what it draws.
         place: what it writes to, if two of a run that write there are to be one; prints to other
             terminals are not its to put above.
-        moved: when its output has last taken something, in seconds of `time.monotonic`; while it
-            does, nobody gives it up.
         default_throttle: when to draw between a stage's beginning and end, if nobody says.
 
     Args:
@@ -41,7 +39,6 @@ class Renderer(ABC):
     default_throttle: ClassVar[Throttle] = every(seconds=0.1)
     screen: bool = True
     captures: bool = False
-    moved: float = -math.inf
     place: object = None
     throttle: Throttle | None = None
 
@@ -56,9 +53,14 @@ class Renderer(ABC):
         """Whether it could draw now without waiting for who reads; while not, it is not asked to."""
         return True
 
+    @property
+    def moved(self) -> float:
+        """When its output has last taken something, in seconds of `time.monotonic`; while it does, nobody gives up."""
+        return -math.inf
+
     @abstractmethod
     def draw(self, snapshot: Snapshot) -> None:
-        """Draw this; frames dropped in between are not made up for, events are never dropped."""
+        """Draw this; frames dropped in between are not made up for, of events only the latest 100,000 are kept."""
 
     def close(self) -> None:  # noqa: B027  # likewise
         """The run is over and its last snapshot drawn: leave that on screen, give back the rest."""

@@ -79,7 +79,10 @@ class LineRenderer(Renderer):
         if not isinstance(messages, bool):
             raise TypeError(f"messages must be True or False; got {messages!r}")
         if messages and file is None:
-            raise ValueError("messages=True needs a path or a stream as file: on the screen they are already")
+            raise ValueError(
+                "messages=True needs a path or a stream as file: "
+                "the screen has what others print already, and loggers are told of events only"
+            )
         given = os.fspath(file) if isinstance(file, os.PathLike) else file
         if isinstance(given, str):
             check_path(given)

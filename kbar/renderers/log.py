@@ -108,7 +108,7 @@ def _text(event: Event) -> str:
     words.append(f"elapsed={duration(stage.elapsed)}" if event.kind not in ("begin", "resume") else "")
     words.append(f"eta={eta(stage.remaining, stage.uncertain)}" if stage.remaining is not None else "")
     run_eta = stage.run_remaining if stage.depth else None
-    words.append(f"run_eta={eta(run_eta)}" if run_eta is not None else "")
+    words.append(f"run_eta={eta(run_eta, event.above[0].uncertain)}" if run_eta is not None and event.above else "")
     words.append("=".join(data_fact(stage)).strip("=").replace(" ", "_"))
     words.append(step_fact(stage).replace(" ", "_"))
     words += [f"spent_{name.replace(' ', '_')}={took(seconds)}" for name, seconds in spent_facts(stage)]

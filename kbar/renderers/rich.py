@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import IO, TYPE_CHECKING, Any
 
 from ..format import Row, lines_above, rows
-from ..output import Frame, Shared
 from ..snapshot import Snapshot
 from ..throttle import ThrottleSpec
-from ._base import Renderer
+from ._bars import BarRenderer
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.live import Live
 
 
-class RichRenderer(Renderer):
+class RichRenderer(BarRenderer):
     """Draws bars with rich.
 
     Args:
@@ -24,12 +22,8 @@ class RichRenderer(Renderer):
         throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
     """
 
-    captures = True
-
     def __init__(self, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None) -> None:
-        super().__init__(throttle=throttle)
-        self._file = Shared(file)
-        self._frame: Frame | None = None
+        super().__init__(file, throttle=throttle)
         self._shown: Live | None = None
 
     def open(self) -> None:
@@ -44,12 +38,10 @@ class RichRenderer(Renderer):
             def on_broken_pipe(self) -> None:
                 raise BrokenPipeError  # rich would end the process
 
-        self._frame = Frame(self._file.or_stdout())
-        self.place = self._frame.place
-        self._frame.fresh_line()
-        notebook = self._frame.surface == "notebook"  # there rich writes by other means than a stream
+        frame = self._open_frame()
+        notebook = frame.surface == "notebook"  # there rich writes by other means than a stream
         console = PlainConsole(
-            file=None if notebook else self._frame,  # type: ignore[arg-type]  # rich uses of IO[str] what Frame has
+            file=None if notebook else frame,  # type: ignore[arg-type]  # rich uses of IO[str] what Frame has
             force_jupyter=notebook,
             markup=False,
             emoji=False,
@@ -62,16 +54,6 @@ class RichRenderer(Renderer):
             redirect_stderr=False,
             vertical_overflow="crop",
         )
-
-    @property
-    def ready(self) -> bool:
-        """Whether a frame would not have to wait."""
-        return self._frame is None or self._frame.ready
-
-    @property
-    def moved(self) -> float:  # type: ignore[override]  # it is only read
-        """When something of a frame was last taken."""
-        return -math.inf if self._frame is None else self._frame.moved
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
@@ -96,12 +78,11 @@ class RichRenderer(Renderer):
             self._shown.stop()
             if self._frame.surface == "plain":  # there rich ends what it leaves without a newline
                 self._shown.console.line()
-            self._frame.commit()
-            self._frame.close()
-        self._shown = self._frame = None
+        self._shown = None
+        self._close_frame()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shown": None, "_frame": None, "place": None}
+        return {**super().__getstate__(), "_shown": None}
 
 
 class _Lines:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import IO, Any
 
 from ..format import Row, lines_above, rows
-from ..output import Frame, Shared
+from ..output import Frame
 from ..snapshot import Snapshot
 from ..throttle import ThrottleSpec
-from ._base import Renderer
+from ._bars import BarRenderer
 
 
-class TqdmRenderer(Renderer):
+class TqdmRenderer(BarRenderer):
     """Draws bars with tqdm.
 
     Args:
@@ -26,20 +25,16 @@ class TqdmRenderer(Renderer):
         TypeError: if `tqdm_class` is no class with tqdm's `refresh`, `close` and `write`.
     """
 
-    captures = True
-
     def __init__(
         self, tqdm_class: type[Any] | None = None, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None
     ) -> None:
-        super().__init__(throttle=throttle)
+        super().__init__(file, throttle=throttle)
         if tqdm_class is not None and not (
             isinstance(tqdm_class, type) and all(hasattr(tqdm_class, name) for name in ("refresh", "close", "write"))
         ):
             raise TypeError(f"tqdm_class must be a class with tqdm's interface; got {tqdm_class!r}")
         self._given = tqdm_class
-        self._file = Shared(file)
         self._class: Any = None
-        self._frame: Frame | None = None
         self._bars: list[Any] = []
         self._keys: list[int] = []
         self._width = 0
@@ -49,23 +44,16 @@ class TqdmRenderer(Renderer):
         from tqdm.auto import tqdm
 
         base: type[Any] = self._given or tqdm
-        # A class of its own, so that these settings are not forced on the user's bars: no thread
-        # that meddles with the pace, and a plain lock, as one shared with processes costs semaphores.
-        self._class = type(base.__name__, (base,), {"monitor_interval": 0})
-        self._class.set_lock(threading.RLock())
-        self._frame = Frame(self._file.or_stdout())
-        self.place = self._frame.place
-        self._frame.fresh_line()
 
-    @property
-    def ready(self) -> bool:
-        """Whether a frame would not have to wait."""
-        return self._frame is None or self._frame.ready
+        class Apart(base):  # type: ignore[misc]  # whatever class that is
+            """Knows nothing of the user's bars, nor they of these; and no thread meddles with the pace."""
 
-    @property
-    def moved(self) -> float:  # type: ignore[override]  # it is only read
-        """When something of a frame was last taken."""
-        return -math.inf if self._frame is None else self._frame.moved
+            def __new__(cls, *_: object, **__: object) -> Apart:
+                return object.__new__(cls)
+
+        Apart.set_lock(threading.RLock())  # a plain one; one that is shared with processes costs semaphores
+        self._class = Apart
+        self._open_frame()
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws a frame, finished epochs above it."""
@@ -74,9 +62,9 @@ class TqdmRenderer(Renderer):
         columns, lines = frame.size
         width = columns - 1  # a full last column would make some terminals wrap
         above = lines_above(snapshot, width)
-        if frame.surface == "terminal":
-            frame.write("\r\x1b[J")  # tqdm blanks what it remembers, which others may have moved
-        if above:
+        if frame.surface == "terminal":  # tqdm blanks what it remembers, which others may have moved
+            frame.write("\r\x1b[J" + "".join(f"{line}\n" for line in above))
+        elif above:
             self._class.write("\n".join(above), file=frame)
         wanted = rows(snapshot.stages, width)
         if width != self._width and self._bars and not self._bars[0].gui:
@@ -87,11 +75,12 @@ class TqdmRenderer(Renderer):
         while len(self._bars) > len(wanted):
             gone = self._bars.pop()
             gone.total = None  # it is taken away, not cut short: a widget would turn red and stay
-            gone.close()
+            _close(gone)
         for bar, row in zip(self._bars, wanted, strict=False):
+            bar.nrows = lines
             self._redraw(bar, row, width)
         for row in wanted[len(self._bars) :]:
-            self._bars.append(self._new_bar(frame, row, width, lines))
+            self._bars.append(self._new_bar(frame, row, width))
         self._keys = [row.view.key for row in wanted]
         frame.commit()
 
@@ -99,17 +88,15 @@ class TqdmRenderer(Renderer):
         """The run is over."""
         for bar in self._bars:
             bar.leave = True
-            bar.close()
-        if self._frame is not None:
-            self._frame.commit()
-            self._frame.close()
-        self._class = self._frame = None
+            _close(bar)
+        self._close_frame()
+        self._class = None
         self._bars, self._keys = [], []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_class": None, "_frame": None, "_bars": [], "_keys": [], "place": None}
+        return {**super().__getstate__(), "_class": None, "_bars": [], "_keys": []}
 
-    def _new_bar(self, frame: Frame, row: Row, width: int, lines: int) -> Any:
+    def _new_bar(self, frame: Frame, row: Row, width: int) -> Any:
         return self._class(
             total=row.view.total,
             initial=row.view.stands_at,
@@ -117,7 +104,13 @@ class TqdmRenderer(Renderer):
             file=frame,
             ascii=frame.ascii,
             ncols=width,
-            nrows=lines,
+            nrows=frame.size[1],
+            position=len(self._bars),
+            # As its variables in the environment (TQDM_…) are about the user's own bars.
+            delay=0,
+            disable=False,
+            gui=False,
+            write_bytes=False,
             mininterval=0,
             miniters=1,
             leave=False,
@@ -130,6 +123,15 @@ class TqdmRenderer(Renderer):
         bar.bar_format = _bar_format(row, bar.gui, bar.ascii is True)
         bar.ncols = width
         bar.refresh()
+
+
+def _close(bar: Any) -> None:
+    try:
+        bar.close()
+    except RuntimeError:  # tqdm looks through the user's bars, too, which may change meanwhile
+        if bar.leave:
+            bar.display(pos=0)
+            bar.fp.write("\n")
 
 
 def _bar_format(row: Row, gui: bool, ascii: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,6 @@ with kbar.loop(1, label="again") as loop:
     for epoch in loop.epochs():
         for i in epoch.steps(range(5)): time.sleep(0.01)
 """
-CAUGHT = "import builtins\n"
 
 
 def caught(program: list[str]) -> list[str]:
@@ -95,7 +95,6 @@ def test_a_signal_that_kills_leaves_a_usable_terminal(trials: Trials, renderer: 
 @pytest.mark.parametrize(
     "trouble",
     [
-        # in a print, in the midst of printing, twice, in a callback of a throttle
         "threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()\n                    while True: print('x' * 70) or time.sleep(0.001)",
         "threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()\n                    while True: kbar.stage('inner', total=1).__enter__().advance()",
         "threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()\n                    threading.Timer(0.06, os.kill, (os.getpid(), signal.SIGINT)).start()\n                    while True: epoch.log(loss=1.0)",
@@ -151,11 +150,15 @@ with kbar.stage("both"):
     from kbar.testing import VirtualTerminal
 
     terminal = VirtualTerminal(160, 30)
-    assert terminal.run([sys.executable, "-c", program], env={"KBAR_RENDERER": renderer}) == 0
+    shown: list[str] = []
+
+    def look(_: float) -> None:
+        shown.extend(name for name in ("one", "two", "task") if re.search(rf"\b{name}\b", terminal.text))
+
+    assert terminal.run([sys.executable, "-c", program], look, env={"KBAR_RENDERER": renderer}) == 0
     assert "Error" not in terminal.text
     assert "Warning" not in terminal.text
-    for name in ("one", "two"):
-        assert name in terminal.text
+    assert {*shown} == {"one", "two", "task"}
 
 
 @pytest.mark.parametrize("how", ["%run {path}", "exec(open({path!r}).read())"])
@@ -197,6 +200,26 @@ def test_under_pytests_own_capture(tmp_path: Path) -> None:
     assert "KbarWarning" not in shown.stdout
 
 
+def test_what_is_raised_for_somebody_to_see_ends_no_display(trials: Trials) -> None:
+    """Not even that of the next run."""
+    first = """
+import kbar
+class Bad(kbar.Renderer):
+    captures = True
+    def draw(self, snapshot): raise ValueError("bug")
+with kbar.stage("bad", total=2, renderer=Bad()) as stage:
+    time.sleep(0.3)
+    print("printed")
+    stage.advance(2)
+"""
+    ended = trials.on_a_terminal("pass", "rich", first=first, env={"KBAR_DEBUG": "1"}, size=(120, 60))
+    assert (ended.code, ended.steps) == (0, 99)
+    lines = ended.text.splitlines()
+    assert "ValueError: bug" in lines
+    assert lines.count("printed") == 1
+    assert "3/3" in lines[-1]
+
+
 def test_what_kbar_fails_by_is_raised_where_somebody_wants_to_see_it(trials: Trials) -> None:
     first = "os.environ['KBAR_DEBUG'] = '1'\nclass Odd:\n    def __getattr__(self, name): raise RuntimeError(name)"
     trouble = "from kbar.report import failure; failure('x', RuntimeError('boom'))"
@@ -220,20 +243,35 @@ class Bad(kbar.Renderer):
     assert "\x1b" not in shown.stderr
 
 
-@pytest.mark.parametrize("error", ["TimeoutError", "SystemExit(9)"])
-def test_what_the_handler_of_a_signal_raises_is_the_users_wherever_it_is_called(trials: Trials, error: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "handler", "hooks"),
+    [("TimeoutError", "handler", False), ("SystemExit(9)", "functools.partial(handler, 1)", False), ("OSError", "handler", True)],
+)  # fmt: skip
+def test_what_the_handler_of_a_signal_raises_is_the_users_wherever_it_is_called(
+    trials: Trials, error: str, handler: str, hooks: bool
+) -> None:
     """In the midst of kbar's own code, too."""
     first = f"""
+import functools
 def handler(*_): raise {error}
-signal.signal(signal.SIGALRM, handler)
+signal.signal(signal.SIGALRM, {handler})
 """
-    trouble = """
+    call = "for _ in kbar.track(range(3)): pass"
+    if hooks:
+        first += """
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, kbar
+bar = kbar.ProgressBar("none")
+bar.set_params({"epochs": 1, "steps": 10**9}); bar.on_train_begin(); bar.on_epoch_begin(0)
+"""
+        call = "bar.on_train_batch_end(5)"
+    trouble = f"""
                     for n in range(300):
                         try:
                             signal.setitimer(signal.ITIMER_REAL, 0.0005 + n % 60 * 0.0001)
-                            until = time.monotonic() + 0.5
+                            until = time.monotonic() + 0.05
                             while time.monotonic() < until:
-                                for _ in kbar.track(range(3)): pass
+                                {call}
                         except BaseException: continue
                         steps -= 1  # it never came
 """

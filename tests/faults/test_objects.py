@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import kbar
@@ -168,6 +169,7 @@ def test_hooks_in_any_order_under_any_clock_and_output(happenings: list[Any], re
     terminal.close()
 
 
+@example([(100, 0.0)] + 33 * [(5, 0.0)])
 @given(st.lists(st.tuples(st.integers(0, 120), st.floats(-10, 100)), max_size=40))
 def test_the_final_count_is_the_truth(steps: list[tuple[int, float]]) -> None:
     """Whatever the order and the clock: the greatest position that was told."""
@@ -229,25 +231,38 @@ def test_forked_children_draw_nothing_are_not_stuck_and_print_plainly(trials: Tr
     assert ended.text.count("parent ") == 60
 
 
-def test_spawned_workers_unpickle_bars_and_draw_nothing(trials: Trials) -> None:
-    first = "import multiprocessing\nimport kbar"
-    trouble = """
-                    if __name__ == "__main__":
-                        context = multiprocessing.get_context("spawn")
-                        with context.Pool(2) as pool:
-                            assert pool.map(str, [kbar.RichRenderer(), kbar.every(steps=2)])
+def test_a_child_that_is_forked_while_a_metric_is_fetched_ends_at_once_and_keeps_no_file(trials: Trials) -> None:
+    first = """
+class Slow:
+    shape = ()
+    def item(self): time.sleep(1); return 1.0
 """
-    ended = trials.on_a_terminal(trouble.strip(), "rich", first=first)
+    trouble = """
+                    files = set(os.listdir("/proc/self/fd"))
+                    epoch.log(slow=Slow())
+                    time.sleep(0.3)
+                    child = os.fork()
+                    if child == 0:
+                        open_now = len(os.listdir("/proc/self/fd"))
+                        with open(3 - 1, "w", closefd=False) as out: print("child has", len(files) - open_now, "less", file=out)
+                        sys.exit(0)
+                    began = time.monotonic()
+                    os.waitpid(child, 0)
+                    assert time.monotonic() < began + 0.6
+"""
+    ended = trials.on_a_terminal(trouble.strip(), "rich", first=first, options="{'log_file': os.devnull}")
     assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert re.search(r"child has [12] less", ended.text), ended.text
 
 
-def test_a_process_of_ones_own_draws(trials: Trials, renderer: str) -> None:
+@pytest.mark.parametrize("daemon", [False, True])
+def test_a_process_of_ones_own_draws(trials: Trials, renderer: str, daemon: bool) -> None:
     """Unlike a pool's worker: there is who trains in a process to have the memory back."""
-    then = """
+    then = f"""
 import multiprocessing
 def train():
     for _ in kbar.track(range(3), label="child"): pass
-process = multiprocessing.get_context("fork").Process(target=train)
+process = multiprocessing.get_context("fork").Process(target=train, daemon={daemon})
 process.start(); process.join()
 """
     ended = trials.on_a_terminal("pass", renderer, then=then)
@@ -255,7 +270,7 @@ process.start(); process.join()
     assert any("child" in line and "3/3" in line for line in ended.text.splitlines()), ended.text
 
 
-def test_data_from_workers_of_their_own_and_joblib(trials: Trials, renderer: str, tmp_path: Path) -> None:
+def test_data_from_workers_of_their_own_and_joblib(tmp_path: Path) -> None:
     """Keras's `PyDataset` and what tunes models: their processes neither draw nor fail to unpickle."""
     script = tmp_path / "script.py"
     script.write_text("""
@@ -289,7 +304,7 @@ if __name__ == "__main__":
     print("ended", len(pids), os.getpid() in pids)
 """)
     terminal = VirtualTerminal(120, 60)
-    code = terminal.run([sys.executable, str(script)], lambda _: None, {**PLAIN, "KBAR_RENDERER": renderer})
+    code = terminal.run([sys.executable, str(script)], lambda _: None, {**PLAIN, "KBAR_RENDERER": "rich"})
     lines = terminal.text.splitlines()
     assert (code, lines[-1]) == (0, "ended 4 False"), terminal.text
     assert "loading" not in terminal.text
@@ -298,17 +313,17 @@ if __name__ == "__main__":
     assert any("trials" in line and "4/4" in line for line in lines)
 
 
-def test_three_hundred_runs_leave_neither_threads_nor_descriptors(clock: FakeClock) -> None:
-    import os
-
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(300):
-        with kbar.stage("train", total=1, renderer=kbar.RichRenderer(VirtualTerminal(40, 5))) as stage:
-            stage.advance()
-    import gc
-
-    gc.collect()
-    assert len(os.listdir("/proc/self/fd")) <= before + 4
+def test_three_hundred_runs_leave_neither_threads_nor_descriptors(trials: Trials, renderer: str) -> None:
+    then = """
+def found(): return len(os.listdir("/proc/self/fd")), threading.active_count()
+before = found()
+for _ in range(300):
+    with kbar.stage("train", total=1, leave="none", log_file=os.devnull) as stage: stage.advance()
+time.sleep(0.5)
+assert found() == before, (found(), before)
+"""
+    ended = trials.on_a_terminal("pass", renderer, then=then)
+    assert (ended.code, ended.steps) == (0, 99), ended.text
 
 
 def test_fits_in_two_threads_and_one_bar_in_both(trials: Trials, renderer: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import RENDERERS, Trials, read_all
+from .conftest import Trials, read_all
 
 ALL = 99  # steps of a training that nothing has ended
 
@@ -43,8 +43,8 @@ def test_a_pipe_that_is_read_no_more(trials: Trials, renderer: str) -> None:
     stderr = process.stderr.read().decode()
     assert process.wait() == 0
     assert trials.ended(0, "").steps == ALL
-    assert stderr.count("KbarWarning") <= 1
     assert "Traceback" not in stderr
+    assert stderr.count("KbarWarning") == 1
 
 
 def test_a_disk_that_is_full(trials: Trials, renderer: str) -> None:
@@ -54,7 +54,7 @@ def test_a_disk_that_is_full(trials: Trials, renderer: str) -> None:
         stderr = process.stderr.read().decode()
         assert process.wait() == 0
     assert trials.ended(0, "").steps == ALL
-    assert stderr.count("KbarWarning") <= 1
+    assert stderr.count("KbarWarning") == 1
 
 
 def test_a_terminal_that_is_hung_up(trials: Trials, renderer: str) -> None:
@@ -185,6 +185,19 @@ def test_drawing_resumes_with_the_truth_once_the_terminal_is_read_again(trials: 
     assert "100%" in shown
 
 
+def test_a_pipe_that_nobody_reads_is_waited_for_once(trials: Trials) -> None:
+    """Not again at the end of each inner loop."""
+    first = "os.set_blocking(1, False)\nwith contextlib.suppress(BlockingIOError):\n    while True: os.write(1, b'.' * 1000)\nos.set_blocking(1, True)"
+    trouble = "[None for n in range(20) for _ in kbar.track(range(3))]"
+    process = trials.started(trouble, "log", program={"first": first}, stdout=subprocess.PIPE)
+    assert process.wait(20) == 0
+    ended = trials.ended(0, "")
+    assert ended.steps == ALL
+    assert ended.seconds < 99 * 0.01 + 2.0
+    assert process.stdout
+    process.stdout.close()
+
+
 def test_a_log_file_goes_on_while_the_terminal_stands_still(trials: Trials, tmp_path: Path) -> None:
     log = tmp_path / "train.log"
     stopped = Stopped(
@@ -219,7 +232,7 @@ sys.stdout = Slow()
     _, stderr = process.communicate()
     ended = trials.ended(process.returncode, "")
     assert (ended.code, ended.steps) == (0, ALL)
-    assert ended.seconds < 99 * 0.012 + 1.0
+    assert ended.seconds < 99 * 0.0075 + 2 * 0.2 + 0.4, "and some more where machines are busy"
     if renderer != "log":
         assert int(stderr) <= 6, "they rest for as long as they took, and longer"
 
@@ -257,10 +270,6 @@ def test_a_terminal_that_shrinks_keeps_the_lines_of_one_frame_at_most(trials: Tr
     ended = trials.on_a_terminal(trouble, renderer, first=first, size=(80, 40))
     assert (ended.code, ended.steps) == (0, ALL)
     assert 4 <= len(ended.text.splitlines()) <= 4 + 3
-
-
-def test_all_renderers_are_tried() -> None:
-    assert {*BARS, "log"} == {*RENDERERS}
 
 
 def test_a_descriptor_that_somebody_closes_and_gives_to_a_file(trials: Trials, renderer: str, tmp_path: Path) -> None:

@@ -53,9 +53,8 @@ def test_warnings_and_colours(trials: Trials, renderer: str) -> None:
 
 
 def test_a_line_is_there_within_a_tenth_of_a_second(trials: Trials, renderer: str) -> None:
-    first = "printed = 0.0"
-    trouble = "print('at once'); time.sleep(0.3); os.write(2, b'\\rlate\\n')"
-    ended = trials.on_a_terminal(trouble, renderer, first=first)
+    trouble = "print('at once'); time.sleep(0.1); os.write(2, b'\\rlate\\n')"
+    ended = trials.on_a_terminal(trouble, renderer)
     lines = ended.text.splitlines()
     assert lines.index("at once") < next(i for i, line in enumerate(lines) if line.startswith("late"))
 
@@ -126,6 +125,58 @@ def test_what_others_draw_around_a_training_goes_on(trials: Trials, renderer: st
     assert (ended.code, ended.steps) == (0, 99)
     assert re.search(r"outer .* 100%", ended.text)
     assert ended.text.splitlines()[-1] == "end"
+
+
+def test_a_run_that_is_late_to_draw_its_last_takes_nothing_from_the_next(trials: Trials, renderer: str) -> None:
+    """As after a metric that a device takes long to give."""
+    first = """
+import kbar
+class Slow:
+    shape = ()
+    def item(self): time.sleep(1.5); return 1.0
+with kbar.stage("late", total=2) as stage:
+    stage.log(slow=Slow())
+    stage.advance(2)
+"""
+    trouble = "[print('line', n) or time.sleep(0.2) for n in range(12)]"
+    ended = trials.on_a_terminal(trouble, renderer, first=first)
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert printed(ended.text, r"line \d+") == [f"line {n}" for n in range(12)]
+    assert sum(line.startswith("fit ") for line in ended.text.splitlines()) == 1, ended.text
+
+
+def test_bars_on_a_stream_of_their_own_leave_prints_alone(trials: Trials, renderer: str) -> None:
+    drawn = {"rich": "RichRenderer", "tqdm": "TqdmRenderer"}[renderer]
+    first = f"import kbar\nbuffer = io.StringIO()\nbuffer.isatty = lambda: True\nmine = kbar.{drawn}(file=buffer)"
+    then = "assert 'printed' not in buffer.getvalue() and '3/3' in buffer.getvalue()"
+    ended = trials.on_a_terminal("print('printed')", renderer, first=first, then=then, options="{'renderer': mine}")
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert ended.text == "printed"
+
+
+def test_the_users_own_tqdm_in_other_threads_is_left_alone(trials: Trials, renderer: str) -> None:
+    first = """
+from tqdm import tqdm
+sys.setswitchinterval(1e-5)
+def use():
+    while not over:
+        for bar in [tqdm(total=1, file=null) for _ in range(3)]: bar.close()
+over, null = False, open(os.devnull, "w")
+threads = [threading.Thread(target=use) for _ in range(2)]
+failed = []
+threading.excepthook = failed.append
+for thread in threads: thread.start()
+"""
+    then = """
+for _ in range(20):
+    with kbar.stage("a", total=1), kbar.stage("b", total=1), kbar.stage("c", total=1): time.sleep(0.02)
+over = True
+for thread in threads: thread.join()
+assert not failed, failed
+"""
+    ended = trials.on_a_terminal("pass", renderer, first=first, then=then, size=(100, 200))
+    assert (ended.code, ended.steps) == (0, 99), ended.text
+    assert "given up" not in ended.text
 
 
 def test_another_thread_prints_while_runs_begin_and_end(trials: Trials, renderer: str) -> None:
