@@ -15,6 +15,7 @@ from .output import StandIn, put, within_write
 from .snapshot import Message, StreamName
 
 _LONGEST = 1 << 20  # characters that are held of a line that is not finished
+_OFTEN = 1 << 10  # pieces after which they are joined
 _STREAMS: tuple[StreamName, ...] = ("stdout", "stderr")
 
 
@@ -32,10 +33,12 @@ class Capture:
         self._given_back: deque[_Proxy] = deque(maxlen=20)
 
     def hold(self, where: object) -> None:
-        """From now on what is printed on terminal `where`, a `place` or a stream, is held; None is any."""
+        """From now on what is printed on terminals is held; where `where` is not None, on those of that `place`."""
 
         def wanted(stream: IO[str]) -> bool:
-            return surface(stream) == "terminal" and (where is None or where is stream or where == place(stream))
+            there = place(stream)
+            unsaid = isinstance(there, int) and not isinstance(where, int)
+            return surface(stream) == "terminal" and (where is None or unsaid or there in (None, where))
 
         self._stand_in(wanted, holds=True)
 
@@ -43,16 +46,22 @@ class Capture:
         """From now on whatever is printed is told."""
         self._stand_in(lambda _: True, holds=False)
 
-    def let_go(self, rest: Callable[[], Iterable[Message]]) -> None:
-        """From now on nothing is held; `rest`, what was held and not drawn, is written before what follows."""
+    def let_go(self, rest: Callable[[], Iterable[Message]], patience: float) -> None:
+        """From now on nothing is held; `rest`, what was held and not drawn, is written before what follows.
+
+        Args:
+            rest: called once nobody can print any more.
+            patience: seconds for which a stream may take nothing before that is given up.
+        """
+        proxies = [proxy for proxy in self._proxies.values() if proxy.holds]
         with ExitStack() as stack:
-            for proxy in list(self._proxies.values()):
+            for proxy in proxies:
                 stack.enter_context(proxy.lock)
-            texts = dict.fromkeys(self._proxies, "")
+            texts: dict[str, str] = {}
             for message in rest():
                 texts[message.stream] = texts.get(message.stream, "") + message.text + "\n"
-            for name, proxy in list(self._proxies.items()):
-                put(proxy.stream, texts[name] + (proxy.begun if proxy.holds else ""))
+            for proxy in proxies:
+                put(proxy.stream, texts.get(proxy.which, "") + proxy.begun, patience)
                 proxy.holds = False
 
     def stop(self) -> None:
@@ -69,9 +78,9 @@ class Capture:
         self._proxies = {}
 
     def forget(self) -> None:
-        """Gives the places back in a forked process: what is held is the other's to write, and its locks are too."""
+        """Gives the places back in a forked process."""
         for proxy in self._proxies.values():
-            proxy.lock, proxy.holds, proxy.begun = threading.RLock(), False, ""
+            proxy.forget()
         self.stop()
 
     def _stand_in(self, wanted: Callable[[IO[str]], bool], holds: bool) -> None:
@@ -109,17 +118,16 @@ class _Proxy(StandIn):
         stream: the real one.
         holds: whether lines are held.
         say: is told each finished line, as `Capture` says; None once the place is given back.
-        begun: the line that is not finished yet.
     """
 
     def __init__(
         self, name: StreamName, stream: IO[str], holds: bool, say: Callable[[StreamName, str, bool], None]
     ) -> None:
-        self._name: StreamName = name
+        self.which: StreamName = name
         self.stream = stream
         self.holds = self._held = holds
         self.say: Callable[[StreamName, str, bool], None] | None = say
-        self.begun = ""
+        self._begun: list[str] = []  # the pieces of the line that is not finished yet
         # Re-entrant: a signal handler may print between two lines of a print.
         self.lock = threading.RLock()
 
@@ -137,19 +145,33 @@ class _Proxy(StandIn):
             if not holds:
                 self.stream.write(text)
             elif not held:
-                self.begun = ""  # that is on the stream already
+                self._begun = []  # that is on the stream already
             if self.say and not own:
-                begun, self.begun = self.begun, ""  # taken at once, lest a signal handler's print finds it too
-                *lines, rest = (begun + text).split("\n")
-                for line in lines:
-                    self.say(self._name, line, holds)
-                if "\r" in rest[:-1]:  # a line that is rewritten, of which the latest counts
-                    rest = rest[rest.rindex("\r", 0, -1) + 1 :]
-                if len(rest) > _LONGEST:
-                    self.say(self._name, rest, holds)
-                    rest = ""
-                self.begun = rest + self.begun
+                self._begun.append(text)
+                if "\n" in text or "\r" in text or len(self._begun) % _OFTEN == 0 or size > _LONGEST:
+                    self._tell(self.say, holds)
             return size
+
+    def _tell(self, say: Callable[[StreamName, str, bool], None], held: bool) -> None:
+        pieces, self._begun = self._begun, []  # at once, lest a signal handler's print finds them too
+        *lines, rest = "".join(pieces).split("\n")
+        for line in lines:
+            say(self.which, line, held)
+        if "\r" in rest[:-1]:  # a line that is rewritten, of which the latest counts
+            rest = rest[rest.rindex("\r", 0, -1) + 1 :]
+        if len(rest) > _LONGEST:
+            say(self.which, rest, held)
+            rest = ""
+        self._begun[:0] = [rest] if rest else []
+
+    @property
+    def begun(self) -> str:
+        """The line that is not finished yet."""
+        return "".join(self._begun)
+
+    def forget(self) -> None:
+        """Owns nothing in a forked process: what is held is the other's to write, and the lock is too."""
+        self.lock, self.holds, self._begun = threading.RLock(), False, []
 
     def flush(self) -> None:
         """What is held is drawn soon; what is not is the stream's to flush."""

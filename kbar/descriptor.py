@@ -12,12 +12,12 @@ FileId = tuple[int, int]
 
 
 def file_id(descriptor: int) -> FileId | None:
-    """The file behind a descriptor; None if there is none."""
+    """The file behind a descriptor; None if there is none, or the system does not tell them apart."""
     try:
         found = os.fstat(descriptor)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return (found.st_dev, found.st_ino) if found.st_ino else None
 
 
 class Descriptor:

@@ -62,7 +62,7 @@ class Display:
         self._exit_watched = False
         self._fetching = False
         self._silent = False
-        self._in_vain = -math.inf  # when (s) an output was last waited for that did not read
+        self._unread: set[object] = set()  # outputs that were waited for in vain, until they take something again
 
     # Events, on the threads of the run.
 
@@ -209,14 +209,16 @@ class Display:
         self._ticker.wake(urgent=True)
         began = self.clock()
         for target, event in drawn:
-            if target.progress < self._in_vain and not event.is_set():
-                target.over_since = -math.inf  # once is enough, until something is taken again
+            if target.where in self._unread and not event.is_set():
+                if target.closing:
+                    target.over_since = -math.inf
+                self._ticker.wait(event, 0.01)  # once is enough, but for what is to be given back
                 continue
             while (left := max(began, target.progress) + PATIENCE - self.clock()) > 0:
                 if self._ticker.wait(event, left):
                     break
             else:
-                self._in_vain = self.clock()
+                self._unread.add(target.where)
 
     # Frames, on the ticker.
 
@@ -228,22 +230,27 @@ class Display:
             now = self.clock()
             for stage in reversed(self._tree()):  # inner ones first: by them outer ones know how far they are
                 stage.look(now)
-            frames = [(t, s, t.finished) for t in ready if (s := self._frame(t, now))]
-            given_up = [t for t in self._targets if t not in ready and t.stuck(now)]
+            frames = [(t, s) for t in ready if (s := self._frame(t, now))]
+            stuck = [t for t in self._targets if t not in ready and t.stuck(now)]
+            screens = [t for t in self._targets if t.renderer.screen]
+            # What is printed waits, with the last screen or within the frame that one has begun to write.
+            given_up = [t for t in stuck if not (t.in_flight or (t.holds_prints and t is screens[-1]))]
         # Without the lock, for writing may take its time; and a target that is over gives back the
         # screen before the next one draws there.
         known: dict[int, tuple[object, Plain]] = {}
-        for target, snapshot, last in frames:
+        for target, snapshot in frames:
             self._fetching = True  # this may wait for a device
             try:
                 snapshot = fetched(snapshot, known)
             finally:
                 self._fetching = False
             target.draw(snapshot, self.clock)
-            if last:
+            self._unread.discard(target.where)
+            if target.finished and target.ready(self.clock()):  # before another one draws there
                 self._close(target)
-        for target in [t for t in self._targets if (t.error or t in given_up) and not t.closed.is_set()]:
-            self._close(target)
+        for target in [t for t in self._targets if not t.closed.is_set()]:
+            if target.error or target in given_up or (target.finished and target.ready(self.clock())):
+                self._close(target)
         more = any(t.events and t.ready(self.clock()) for t in self._targets)  # than one frame takes
         with self._lock:
             for target in self._targets:
@@ -267,19 +274,21 @@ class Display:
             self._give_back(target)
             target.closed.set()
 
-    def _give_back(self, target: Target) -> None:
+    def _give_back(self, target: Target, patience: float = PATIENCE) -> None:
         """The streams are their owners' again, as far as `target` goes; what was printed too late for it goes there."""
 
         def heirs() -> list[Target]:
             return [t for t in self._targets if t is not target and t.captures and not t.closed.is_set()]
 
+        def printed() -> list[Message]:
+            return [e for e in target.take_events(_ALL) if isinstance(e, Message)]
+
         if target.captures and target.renderer.screen:
-            rest = (e for e in target.take_events(_ALL) if isinstance(e, Message))
             next_screen = next((t for t in heirs() if t.renderer.screen), None)
             if next_screen:  # which has begun before this one's last was written
-                next_screen.events.extendleft(reversed(list(rest)))
+                next_screen.put_first(printed())
             else:
-                self._capture.let_go(lambda: rest)
+                self._capture.let_go(printed, patience)
         with self._lock:
             for heir in heirs():
                 self._listen(heir)  # again: it may have begun just now
@@ -289,12 +298,15 @@ class Display:
     def _listen(self, target: Target) -> None:
         """From now on `target` is told what others print."""
         try:
-            self._capture.hold(target.renderer.place) if target.renderer.screen else self._capture.listen()
+            if target.renderer.screen:
+                self._capture.hold(target.renderer.place)
+            else:
+                self._capture.listen()
         except Exception as error:
             failure("prints go where they may", error)
 
     def _say(self, stream: StreamName, text: str, held: bool) -> None:
-        """Somebody has printed a line; takes no lock, for that may be anybody, at any moment."""
+        """Somebody has printed a line; does not take the display's lock, for that may be anybody, at any moment."""
         roots = self._roots
         message = Message(stream, text, self._wall(), roots[-1].run if roots else "")
         told = [t for t in self._targets if t.captures]
@@ -305,7 +317,8 @@ class Display:
                 if len(target.events) == target.events.maxlen:
                     warn("more is printed than can be kept for an output that is not read: the oldest lines are lost")
                 target.events.append(message)
-                self._ticker.wake()
+                if len(target.events) == 1:
+                    self._ticker.wake()
                 if target.flooded(self.clock()) and not self._ticker.is_this_thread:
                     time.sleep(0.001)  # as a terminal makes those wait who print faster than it takes it
 
@@ -472,17 +485,19 @@ class Display:
         try:
             self._draw_last()
         finally:
-            for target in self._targets:
-                self._give_back(target)
             self._ticker.join(0.2)  # a thread that the interpreter leaves behind cannot end properly
+            for target in self._targets:
+                self._give_back(target, math.inf)
 
     def _draw_last(self) -> None:
         raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
         self.close("stopped" if raised is None else outcome_of(raised))
         until = time.monotonic() + _LONGEST_FETCH
-        while (self._fetching or any(t.behind(self.clock()) for t in self._targets)) and time.monotonic() < until:
+        while (any(t.holds_prints for t in self._targets) and self._ticker.start()) or (
+            (self._fetching or any(t.behind(self.clock()) for t in self._targets)) and time.monotonic() < until
+        ):
             # A thread that comes back from a device's library to an interpreter that is gone aborts the
-            # process; and lines that a file takes are to be in it.
+            # process; lines that a file takes are to be in it; and who prints waits for the output.
             time.sleep(0.01)
             self._draw_endings()
 

@@ -23,12 +23,13 @@ def surface(stream: IO[str] | None) -> Surface:
         return "plain"
 
 
-def place(stream: IO[str] | None) -> FileId | None:
-    """The file that `stream` leads to, None if that is not known."""
+def place(stream: IO[str] | None) -> FileId | int | None:
+    """The file that `stream` leads to; its own id where it does not say; None if it may be any terminal."""
     try:
-        return file_id(stream.fileno())  # type: ignore[union-attr]  # None is what except is for
-    except Exception:  # whatever it is, it does not say
-        return None
+        descriptor = stream.fileno()  # type: ignore[union-attr]  # None is what except is for
+        return None if os.isatty(descriptor) and os.ttyname(descriptor) == "/dev/tty" else file_id(descriptor)
+    except Exception:  # whatever it is
+        return id(stream)
 
 
 def _in_notebook() -> bool:

@@ -149,8 +149,11 @@ class Feed(Generic[T]):
                 self._plan(asked - since, done - first)
                 self._waited += self._bulk_waited(wait, done, done - first, since, asked)
         except GeneratorExit:
-            self._leaving = True
-            _left(stage, done)
+            self._leaving = True  # lest that is seen first that nobody has this any more
+            try:
+                _left(stage, done)
+            finally:
+                self._leaving = False
             raise
         except BaseException as error:
             self._asked = None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .metrics import plain
+from .report import said
 from .snapshot import Message, Metrics, Snapshot, StageView
 
 # Control characters, line and paragraph separators, bidirectional controls, and surrogates: what
@@ -22,12 +23,8 @@ _HARMFUL = re.compile(
 
 def clean(text: object, limit: int = 80) -> str:
     """`text` as one line of harmless characters, at most `limit` of them."""
-    try:
-        raw = text if isinstance(text, str) else str(text)
-    except Exception:  # a broken __str__ is the user's, and no reason to lose the line
-        raw = f"<{type(text).__name__}>"
     # Cut before matching, so that a text of megabytes costs no more than a short one.
-    line = _HARMFUL.sub(" ", raw[: 2 * limit]).strip()
+    line = _HARMFUL.sub(" ", said(text)[: 2 * limit]).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

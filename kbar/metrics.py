@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Union
 
-from .report import from_signal, warn
+from .report import from_signal, said, warn
 from .snapshot import Event, Message, Metrics, Snapshot, StageView
 
 Plain = Union[bool, int, float, str, None]
@@ -83,10 +83,7 @@ def plain(value: object, name: str = "") -> Plain:
             warn(f"the metric {name!r} is no number ({type(value).__name__}: {error}) and is shown as text")
     if shape and math.prod(shape) != 1:
         return "[" + "×".join(map(str, shape)) + "]"
-    try:
-        return str(value)
-    except Exception:  # a broken __str__ is the user's, and no reason to lose the line
-        return f"<{type(value).__name__}>"
+    return said(value)
 
 
 def fetched(snapshot: Snapshot, known: dict[int, tuple[object, Plain]]) -> Snapshot:

@@ -78,8 +78,8 @@ class Output:
         self.encoding = _known(getattr(stream, "encoding", None))
         self._errors = _errors(stream)
         self._waits = True
-        self._rest = b""
         self._descriptor = self._open(stream)
+        self._rest: Any = b"" if self._descriptor else ""  # streams take text, descriptors bytes
         self._polled = self._descriptor.number if self._descriptor else _behind(stream)
         self.moved = -math.inf
         if self._descriptor and self._writable():
@@ -133,10 +133,11 @@ class Output:
         # What a stream holds that is flushed at each line's end is the beginning of somebody's line.
         if self._descriptor and not getattr(self._stream, "line_buffering", False) and self.ready:
             self._flush()
-        self._rest += self._encoded(text)
-        until = time.monotonic() + self._LONGEST
-        while self.begun and self._writable(self._PAUSE) and time.monotonic() < until:
-            pass
+        self._rest += self._encoded(text) if self._descriptor else self._encodable(text)
+        began = time.monotonic()
+        while self.begun and self.moved >= began and self._writable(self._PAUSE):
+            if time.monotonic() > began + self._LONGEST:
+                break
 
     def _flush(self) -> None:
         """What others have written comes first."""
@@ -152,29 +153,28 @@ class Output:
         except BlockingIOError:
             pass
         except BaseException:
-            self._rest = b""
+            self._rest = self._rest[:0]
             raise
 
-    def _give(self, data: bytes) -> int:
-        """Returns how many bytes of `data` were taken."""
+    def _give(self, piece: Any) -> int:
+        """Returns how much of `piece` was taken."""
         if self._descriptor:
-            return self._descriptor.write(data)
+            return self._descriptor.write(piece)
         assert self._stream is not None
-        text = data.decode(self.encoding, "ignore")  # of a character that ends in the next piece, too
         _this_thread.writes = True
         try:
-            self._stream.write(text)
+            self._stream.write(piece)
             if hasattr(self._stream, "flush"):
                 self._stream.flush()
         except BlockingIOError:  # its buffer has it
             pass
         finally:
             _this_thread.writes = False
-        return len(text.encode(self.encoding))
+        return len(piece)
 
     def _writable(self, seconds: float = 0.0) -> bool:
         """Whether there is space, within so many seconds; an error counts, for to write will tell which."""
-        if self._polled is None:
+        if self._polled is None or (self._descriptor and not self._descriptor.ours):
             return True
         poll = select.poll()
         poll.register(self._polled, select.POLLOUT)
@@ -188,16 +188,25 @@ class Output:
         except (AttributeError, ValueError, OSError):
             return 0, 0
 
-    def close(self, seconds: float = 0.2) -> None:
-        """Gives the descriptor back, once the rest is written, or nothing was taken for so many seconds."""
-        began = time.monotonic()
+    def close(self, seconds: float = 0.2, since: float = -math.inf) -> None:
+        """Gives the descriptor back, once the rest is written, or nothing was taken for so many seconds.
+
+        They count from the last that was, or from `since`, a time of `time.monotonic`.
+        """
         with contextlib.suppress(OSError):
-            while self.begun and time.monotonic() < max(began, self.moved) + seconds:
-                time.sleep(0.001)
+            while self.begun and time.monotonic() < max(since, self.moved) + seconds:
+                time.sleep(0.01)
         with contextlib.suppress(OSError):
             if self._descriptor:
                 self._descriptor.close()
         self._descriptor = self._stream = None
+
+    def _encodable(self, text: str) -> str:
+        try:
+            text.encode(self.encoding, self._errors)
+        except UnicodeError:
+            return text.encode(self.encoding, "replace").decode(self.encoding)
+        return text
 
     def _encoded(self, text: str) -> bytes:
         try:
@@ -206,14 +215,15 @@ class Output:
             return text.encode(self.encoding, "replace")
 
 
-def put(stream: IO[str], text: str) -> None:
-    """Writes what somebody has printed, and waits for the stream to take it, as who prints does."""
+def put(stream: IO[str], text: str, patience: float) -> None:
+    """Writes what somebody has printed, as far as the stream takes any of it within so many seconds."""
     if not text:
         return
-    output = Output(stream)
     with contextlib.suppress(Exception):
-        output.write(text)
-    output.close(math.inf)
+        output = Output(stream)
+        with contextlib.suppress(Exception):
+            output.write(text)
+        output.close(patience, time.monotonic())
 
 
 class Frame:
@@ -314,7 +324,10 @@ class Frame:
 
 def _behind(stream: IO[str] | None) -> int | None:
     """What a wrapper of a terminal or a pipe, such as a tee, waits for, even if it does not say so."""
-    for each in (stream, sys.__stdout__ if surface(stream) == "terminal" else None):
+    there = surface(stream)
+    if there == "notebook":  # its streams have a descriptor that leads elsewhere
+        return None
+    for each in (stream, sys.__stdout__ if there == "terminal" == surface(sys.__stdout__) else None):
         with contextlib.suppress(Exception):  # whatever it is, it does not say
             descriptor = each.fileno()  # type: ignore[union-attr]  # so is None
             mode = os.fstat(descriptor).st_mode

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import itertools
 import os
 import select
-import signal
 import sys
 import traceback
 import warnings
+from types import FrameType
 from typing import IO
 
 _told: set[str] = set()
@@ -46,16 +46,29 @@ def _is_read(stream: IO[str] | None) -> bool:
 
 
 def from_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal has raised `error`, which then is the user's wherever it is caught."""
-    raised = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)][1:]  # but where it is caught
-    return bool(raised) and not {_code(signal.getsignal(n)) for n in signal.valid_signals()}.isdisjoint(raised)
+    """Whether the handler of a signal has raised `error`, which then is the user's wherever it is caught.
+
+    It is the one who is called with the very frame that it interrupts.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(_is_given(handler, interrupted) for interrupted, handler in itertools.pairwise(frames))
 
 
-def _code(handler: object) -> object:
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    function = handler if hasattr(handler, "__func__") or hasattr(handler, "__code__") else type(handler).__call__
-    return getattr(getattr(function, "__func__", function), "__code__", None)
+def _is_given(called: FrameType, frame: FrameType) -> bool:
+    values = list(called.f_locals.values())
+    return any(v is frame or (isinstance(v, tuple) and any(x is frame for x in v)) for v in values)
+
+
+def said(value: object) -> str:
+    """`value` as text; a broken `__str__` is the user's, and no reason to lose a line."""
+    if isinstance(value, str):
+        return value
+    try:
+        return str(value)
+    except Exception as error:
+        if from_signal(error):
+            raise
+        return f"<{type(value).__name__}>"
 
 
 def forget() -> None:
@@ -74,8 +87,5 @@ def failure(what: str, error: BaseException) -> None:
         raise error
     at = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" ({at[0].filename}:{at[0].lineno})" if at else ""
-    try:
-        said = "".join(c if c.isprintable() else " " for c in str(error)[:500])
-    except Exception:  # a broken __str__ is the user's
-        said = "…"
-    warn(f"{what}: {type(error).__name__}: {said}{where}. The run goes on.")
+    why = "".join(c if c.isprintable() else " " for c in said(error)[:500])
+    warn(f"{what}: {type(error).__name__}: {why}{where}. The run goes on.")

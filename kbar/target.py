@@ -40,6 +40,8 @@ class Target:
         awaited: to be set once nothing is yet to draw.
         error: what it failed by.
         captures: whether it is told what others print.
+        in_flight: whether the last frame, which holds what others have printed, may not have gone entirely.
+        where: what tells its output from others', also in later runs.
     """
 
     def __init__(self, renderer: Renderer, throttle: Throttle, scopes: list[Stage]) -> None:
@@ -54,6 +56,8 @@ class Target:
         self.error: BaseException | None = None
         self._rests_until = -math.inf
         self._left = 0
+        self.in_flight = False
+        self.where: object = None
         self.captures = False
 
     @property
@@ -127,12 +131,19 @@ class Target:
         return len(self.events) > _FLOOD and self.renderer.live and now < self.progress + PATIENCE
 
     def stuck(self, now: float) -> bool:
-        """Whether it is over, and nothing was taken of it for longer by time `now` (s) than anybody waits.
+        """Whether it is over, and nothing was taken of it for longer by time `now` (s) than anybody waits."""
+        return now > max(self.over_since, self.progress) + PATIENCE
 
-        Who has printed would have waited for the output for ever, so that is not given up.
-        """
-        late = now > max(self.over_since, self.progress) + PATIENCE
-        return late and not any(isinstance(e, Message) for e in self.events.copy())
+    @property
+    def holds_prints(self) -> bool:
+        """Whether it has yet to show what others have printed, who would have waited for the output for ever."""
+        mine = self.captures and self.renderer.screen and not self.error
+        return mine and (self.in_flight or any(isinstance(e, Message) for e in self.events.copy()))
+
+    def put_first(self, messages: list[Message]) -> None:
+        """Draws these before what else there is."""
+        self.events.extendleft(reversed(messages))
+        self._left += len(messages)
 
     @property
     def progress(self) -> float:
@@ -142,12 +153,16 @@ class Target:
     def open(self) -> None:
         """Opens the renderer."""
         self._guarded(self.renderer.open)
+        self.where = self.renderer.place or ("screen" if self.renderer.screen else id(self.renderer))
 
     def ready(self, now: float) -> bool:
         """Whether it is to be asked to draw at time `now` (s): its output takes it, and leaves time for others."""
         urgent = self.closing or not self.renderer.live or len(self.events) > _FRAME
         rested = urgent or now >= self._rests_until
-        return rested and self._guarded(lambda: self.renderer.ready) is not False
+        if not rested or self._guarded(lambda: self.renderer.ready) is False:
+            return False
+        self.in_flight = False
+        return True
 
     def behind(self, now: float) -> bool:
         """Whether at time `now` (s) it has yet to draw what nothing keeps it from."""
@@ -158,6 +173,7 @@ class Target:
     def draw(self, snapshot: Snapshot, clock: Callable[[], float]) -> None:
         """Draws."""
         started = clock()
+        self.in_flight = self.renderer.screen and any(isinstance(e, Message) for e in snapshot.events)
         self._guarded(lambda: self.renderer.draw(snapshot))
         ended = clock()
         self._rests_until = ended + _SHARE * (ended - started)

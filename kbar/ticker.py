@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from .report import failure
 
+# Signals that a thread brings upon itself.
 _OWN = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, getattr(signal, "SIGBUS", signal.SIGSEGV)}
 # A burst of wakings within this many seconds makes one call.
 _BURST = 0.03
@@ -37,13 +38,15 @@ class Ticker:
         """Starts the thread if need be; whether there is one."""
         with self._lock:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="kbar", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="kbar", daemon=True)
                 try:
-                    thread.start()
-                except Exception as error:  # the interpreter is ending, or there are no more threads to be had
-                    failure("kbar shows nothing", error)
+                    self._thread.start()
+                except BaseException as error:
+                    if self._thread in threading.enumerate():  # else it was a signal's, once that had begun
+                        raise
+                    self._thread = None
+                    failure("kbar shows nothing", error)  # the interpreter is ending, or there are no more threads
                     return False
-                self._thread = thread
             return True
 
     def anew(self) -> Ticker:
@@ -67,15 +70,16 @@ class Ticker:
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        if hasattr(
-            signal, "pthread_sigmask"
-        ):  # they are for those who wait for them, but for what a thread does itself
+        if hasattr(signal, "pthread_sigmask"):
+            # They are for those who wait for them, or have blocked them for a while.
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN)
         try:
             while self._goes_on(self._period()):
                 pass
-        finally:
-            self._thread = None
+        finally:  # whatever has ended it
+            with self._lock:
+                if self._thread is threading.current_thread():
+                    self._thread = None
 
     def _period(self) -> float | None:
         try:

@@ -20,12 +20,11 @@ _VARIABLES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
     ("SLURM_PROCID", "SLURM_NTASKS"),
 )
-_POOLS = (
-    "multiprocessing.pool",
-    "concurrent.futures.process",
-    "loky.process_executor",
-    "torch.utils.data._utils.worker",
-)
+_POOLS = {  # what a pool's process runs: the function, and the end of its module's name
+    "worker": ("multiprocessing.pool",),
+    "_process_worker": ("concurrent.futures.process", "loky.process_executor"),
+    "_worker_loop": ("torch.utils.data._utils.worker",),
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ def serves_a_pool() -> bool:
         return False
     main = sys._current_frames().get(threading.main_thread().ident or 0)
     return main is not None and any(
-        str(frame.f_globals.get("__name__")).endswith(_POOLS) for frame, _ in traceback.walk_stack(main)
+        str(frame.f_globals.get("__name__")).endswith(_POOLS.get(frame.f_code.co_name, ()))
+        for frame, _ in traceback.walk_stack(main)
     )
 
 

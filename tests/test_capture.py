@@ -130,7 +130,8 @@ def test_a_line_that_is_rewritten_is_its_latest_and_costs_no_more_with_time(
         print(f"\rdownloading {percent}%", end="")
     assert len(sys.stdout.begun) < 20  # type: ignore[attr-defined]  # the stand-in's own
     print("\r\nafter\r\n", end="")
-    print("x" * 2_000_000, end="")
+    monkeypatch.setattr("kbar.capture._LONGEST", 60_000)
+    print("x" * 100_000, end="")
     assert sys.stdout.begun == ""  # type: ignore[attr-defined]  # likewise
     current().end(stage, "done")
     assert "downloading 99%" in terminal.text or terminal.screen.history.top

@@ -27,13 +27,13 @@ class BarRenderer(Renderer):
 
     def _open_frame(self) -> Frame:
         self._frame = frame = Frame(self._file.or_stdout())
-        # Where what a stream of its own leads to is not known, only prints to that very stream are above its bars.
-        self.place = frame.place or self._file.stream
+        # A stand-in that somebody has put in stdout's place is taken to lead to the terminal there is.
+        self.place = None if self._file.stream is None and isinstance(frame.place, int) else frame.place
         frame.fresh_line()
         return frame
 
     def _close_frame(self) -> None:
-        frame, self._frame = self._frame, None
+        frame, self._frame, self.place = self._frame, None, None
         if frame is not None:
             frame.commit()
             frame.close()

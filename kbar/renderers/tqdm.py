@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import IO, Any
 
@@ -45,14 +46,12 @@ class TqdmRenderer(BarRenderer):
 
         base: type[Any] = self._given or tqdm
 
-        class Apart(base):  # type: ignore[misc]  # whatever class that is
-            """Knows nothing of the user's bars, nor they of these; and no thread meddles with the pace."""
-
-            def __new__(cls, *_: object, **__: object) -> Apart:
-                return object.__new__(cls)
-
-        Apart.set_lock(threading.RLock())  # a plain one; one that is shared with processes costs semaphores
-        self._class = Apart
+        # A class of its own, so that these settings are not forced on the user's bars. Made thus, its bars
+        # and the user's know nothing of each other, and no thread meddles with the pace.
+        plain = base.__new__ is tqdm.__new__  # type: ignore[comparison-overlap]  # it is where nobody has his own
+        apart = {"__new__": lambda cls, *_, **__: object.__new__(cls)} if plain else {}
+        self._class = type(base.__name__, (base,), {"monitor_interval": 0, **apart})
+        self._class.set_lock(threading.RLock())  # a plain one; one that is shared with processes costs semaphores
         self._open_frame()
 
     def draw(self, snapshot: Snapshot) -> None:
@@ -63,9 +62,11 @@ class TqdmRenderer(BarRenderer):
         width = columns - 1  # a full last column would make some terminals wrap
         above = lines_above(snapshot, width)
         if frame.surface == "terminal":  # tqdm blanks what it remembers, which others may have moved
-            frame.write("\r\x1b[J" + "".join(f"{line}\n" for line in above))
+            frame.write("\r\x1b[J")
         elif above:
-            self._class.write("\n".join(above), file=frame)
+            for bar in self._bars:
+                bar.clear()
+        frame.write("".join(f"{line}\n" for line in above))
         wanted = rows(snapshot.stages, width)
         if width != self._width and self._bars and not self._bars[0].gui:
             # tqdm blanks what was longer before; on a terminal that got narrower that would wrap.
@@ -106,11 +107,7 @@ class TqdmRenderer(BarRenderer):
             ncols=width,
             nrows=frame.size[1],
             position=len(self._bars),
-            # As its variables in the environment (TQDM_…) are about the user's own bars.
-            delay=0,
-            disable=False,
-            gui=False,
-            write_bytes=False,
+            **{name: 0 for name in _SET if f"TQDM_{name.upper()}" in os.environ},
             mininterval=0,
             miniters=1,
             leave=False,
@@ -123,6 +120,9 @@ class TqdmRenderer(BarRenderer):
         bar.bar_format = _bar_format(row, bar.gui, bar.ascii is True)
         bar.ncols = width
         bar.refresh()
+
+
+_SET = ("delay", "disable", "gui", "write_bytes")  # what is set there is about the user's own bars
 
 
 def _close(bar: Any) -> None:

@@ -132,7 +132,7 @@ def test_threads_that_somebody_kills(trials: Trials, renderer: str) -> None:
     ended = trials.on_a_terminal(trouble.strip(), renderer, then=then, size=(200, 40))
     assert (ended.code, ended.steps) == (0, ALL), ended.text
     assert ended.text.splitlines().count("printed") == 1
-    assert "3/3" in ended.text.splitlines()[-1]
+    assert "3/3" in ended.text.splitlines()[-1] or "given up" in ended.text, "if it was killed within the renderer"
 
 
 @pytest.mark.parametrize("renderer", BARS)
@@ -238,4 +238,4 @@ os.set_blocking(1, True)
     assert process.wait(20) == 1
     shown = text().decode(errors="replace")
     os.close(master)
-    assert shown.index("printed") < shown.index("RuntimeError: why") < shown.rindex("failed at 1/3")
+    assert shown.index("printed") < shown.index("why") < shown.rindex("failed at 1/3")

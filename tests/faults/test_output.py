@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -185,6 +186,25 @@ def test_drawing_resumes_with_the_truth_once_the_terminal_is_read_again(trials: 
     assert "100%" in shown
 
 
+@pytest.mark.parametrize("renderer", BARS)
+def test_once_a_terminal_reads_again_runs_end_when_they_are_drawn(trials: Trials, renderer: str) -> None:
+    """Though the one before was not waited for."""
+    then = """
+time.sleep(1.0)
+for n in range(3):
+    with kbar.stage(f"short {n}", total=1) as stage: stage.advance()
+    print(f"below {n}")
+    time.sleep(0.3)
+"""
+    stopped = Stopped(trials, renderer, then=then)
+    time.sleep(2.5)
+    read = read_all(stopped.master)
+    assert stopped.process.wait(20) == 0
+    text = read().decode(errors="replace")
+    os.close(stopped.master)
+    assert text.rindex("short 2") < text.rindex("below 2")
+
+
 def test_a_pipe_that_nobody_reads_is_waited_for_once(trials: Trials) -> None:
     """Not again at the end of each inner loop."""
     first = "os.set_blocking(1, False)\nwith contextlib.suppress(BlockingIOError):\n    while True: os.write(1, b'.' * 1000)\nos.set_blocking(1, True)"
@@ -281,6 +301,87 @@ def test_a_descriptor_that_somebody_closes_and_gives_to_a_file(trials: Trials, r
     assert (ended.code, ended.steps) == (0, ALL), ended.text
     assert {(tmp_path / f"checkpoint{n}").read_text() for n in range(9)} == {"weights"}
     assert "fit done 3/3" in log.read_text()
+
+
+def test_a_descriptor_that_somebody_closes_and_gives_to_what_is_never_written(trials: Trials, renderer: str) -> None:
+    trouble = "import socket; os.closerange(3, 256); sockets = [socket.socket() for _ in range(9)]; [s.listen() for s in sockets]"
+    ended = trials.on_a_terminal(trouble, renderer)
+    assert (ended.code, ended.steps) == (0, ALL), ended.text
+    assert ended.whole < ended.seconds + 2.0
+
+
+def test_a_wrapper_that_writes_what_is_no_text(trials: Trials, renderer: str) -> None:
+    """Names of files that are in no encoding, as a stream takes them where no language is set."""
+    first = """
+class Tee:
+    encoding, errors = "utf-8", "surrogateescape"
+    def write(self, text): return sys.__stdout__.write(text)
+    def flush(self): sys.__stdout__.flush()
+    def isatty(self): return True
+sys.stdout = Tee()
+"""
+    env = {"PYTHONIOENCODING": "utf-8:surrogateescape"}
+    trouble = "print('ab\\udcffcd'); print('\\udcff', end='')"
+    ended = trials.on_a_terminal(trouble, renderer, first=first, then="print()", env=env)
+    assert (ended.code, ended.steps) == (0, ALL), ended.text
+    assert "ab\ufffdcd" in ended.text.splitlines(), ended.text
+
+
+@pytest.mark.parametrize("renderer", BARS)
+def test_an_error_stream_that_does_not_say_where_it_leads(trials: Trials, renderer: str) -> None:
+    first = """
+class Tee:
+    encoding = "utf-8"
+    def write(self, text): return sys.__stderr__.write(text)
+    def flush(self): sys.__stderr__.flush()
+    def isatty(self): return True
+sys.stderr = Tee()
+"""
+    trouble = "[print('line', n, file=sys.stderr) or time.sleep(0.2) for n in range(3)]"
+    ended = trials.on_a_terminal(trouble, renderer, first=first)
+    assert (ended.code, ended.steps) == (0, ALL)
+    assert [line for line in ended.text.splitlines() if line.startswith("line")] == ["line 0", "line 1", "line 2"]
+
+
+@pytest.mark.parametrize("renderer", BARS)
+def test_many_runs_on_a_terminal_that_stops_reading_keep_few_files_open(trials: Trials, renderer: str) -> None:
+    """And each print is there in the end."""
+    then = """
+for n in range(60):
+    for _ in kbar.track(range(2)): print("x" * 79)
+assert len(os.listdir("/proc/self/fd")) < 20
+"""
+    stopped = Stopped(trials, renderer, then=then)
+    time.sleep(4.0)
+    read = read_all(stopped.master)
+    assert stopped.process.wait(20) == 0
+    text = read().decode(errors="replace")
+    os.close(stopped.master)
+    assert text.count("x" * 79) == 120
+
+
+def test_a_log_goes_on_once_its_pipe_is_read_again(trials: Trials) -> None:
+    first = "os.set_blocking(1, False)\nwith contextlib.suppress(BlockingIOError):\n    while True: os.write(1, b'.' * 1000)\nos.set_blocking(1, True)"
+    trouble = "[None for n in range(3) for _ in kbar.track(range(3))]; time.sleep(2.0)"
+    process = trials.started(trouble, "log", program={"first": first}, stdout=subprocess.PIPE)
+    time.sleep(1.5)
+    assert process.stdout
+    text = process.stdout.read().decode()
+    assert process.wait() == 0
+    assert " fit done 3/3 " in text
+
+
+def test_lines_above_bars_of_tqdm_on_a_file(trials: Trials, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with path.open("wb") as file:
+        assert trials.started("pass", "tqdm", stdout=file).wait() == 0
+    lines = re.split(r"[\r\n]|\x1b\[A", path.read_text())
+    assert [line.split("  ")[0] for line in lines if line.startswith("epoch") and "|" not in line] == [
+        "epoch 1/3",
+        "epoch 2/3",
+        "epoch 3/3",
+    ]
+    assert not re.search(r"\d\x1b\[Aepoch", path.read_text()), "the bars are blanked before"
 
 
 def test_a_tee_around_a_terminal_that_stops_reading(trials: Trials, renderer: str) -> None:
