@@ -14,10 +14,10 @@ from .metrics import plain
 from .report import said
 from .snapshot import Message, Metrics, Snapshot, StageView
 
-# Control characters, line and paragraph separators, bidirectional controls, and surrogates: what
+# Control characters, line and paragraph separators, bidirectional controls, what is invisible, and surrogates: what
 # could move the cursor, break a line, or make text read other than it is stored.
 _HARMFUL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
 )
 
 

@@ -7,6 +7,7 @@ import pickle
 import re
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,27 @@ def test_hooks_in_any_order_under_any_clock_and_output(happenings: list[Any], re
         for control in {c for c in text if ord(c) < 32} - {"\n", "\r", "\x1b"}:
             pytest.fail(f"{control!r} in {text!r}")
     terminal.close()
+
+
+@pytest.mark.filterwarnings("ignore::kbar.KbarWarning")
+@settings(max_examples=100)
+@given(texts, texts, texts, values, st.sampled_from([kbar.RichRenderer, kbar.TqdmRenderer, kbar.LogRenderer]))
+def test_text_of_any_kind_is_harmless(label: str, unit: str, name: str, value: Any, renderer: Any) -> None:
+    """In labels, units, names and values of metrics."""
+    terminal = VirtualTerminal(90, 20)
+    with (
+        fake_clock() as clock,
+        kbar.stage(label or "-", total=3, unit=unit or "-", renderer=renderer(file=terminal)) as stage,
+    ):
+        stage.log({name: value})
+        stage.advance()
+        clock.advance(1.0)
+        stage.advance()
+    received = re.sub(r"\x1b\[[0-9;]*[mKJA]", "", "".join(terminal.received))
+    terminal.close()
+    bidirectional = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    assert not [c for c in received if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c not in "\r\n"]
+    assert not [c for c in received if unicodedata.bidirectional(c) in bidirectional]
 
 
 @example([(100, 0.0)] + 33 * [(5, 0.0)])
