@@ -249,7 +249,8 @@ class Display:
             if target.finished and target.ready(self.clock()):  # before another one draws there
                 self._close(target)
         for target in [t for t in self._targets if not t.closed.is_set()]:
-            if target.error or target in given_up or (target.finished and target.ready(self.clock())):
+            reads = target.ready(self.clock())  # by now
+            if target.error or (target.finished if reads else target in given_up):
                 self._close(target)
         more = any(t.events and t.ready(self.clock()) for t in self._targets)  # than one frame takes
         with self._lock:
