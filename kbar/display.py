@@ -315,9 +315,7 @@ class Display:
         screen = screens[-1] if held and screens else None  # one that is over may have yet to draw its last
         for target in told:
             if target is screen or not target.renderer.screen:
-                if len(target.events) == target.events.maxlen:
-                    warn("more is printed than can be kept for an output that is not read: the oldest lines are lost")
-                target.events.append(message)
+                target.tell(message)
                 if len(target.events) == 1:
                     self._ticker.wake()
                 if target.flooded(self.clock()) and not self._ticker.is_this_thread:

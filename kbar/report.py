@@ -36,11 +36,11 @@ def warn(text: str) -> None:
 
 
 def _is_read(stream: IO[str] | None) -> bool:
-    """Whether somebody is at the other end: what a closed terminal does not take would fail the interpreter's end."""
+    """Whether somebody is at the other end, and has space: what is not taken would hold up the interpreter's end."""
     try:
         poll = select.poll()
-        poll.register(stream.fileno(), 0)  # type: ignore[union-attr]  # None is what except is for
-        return not poll.poll(0)
+        poll.register(stream.fileno(), select.POLLOUT)  # type: ignore[union-attr]  # None is what except is for
+        return [event for _, event in poll.poll(0)] == [select.POLLOUT]
     except Exception:  # no descriptor, or no such way to ask
         return stream is not None
 

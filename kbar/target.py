@@ -6,6 +6,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from .progress import Stage
@@ -56,7 +57,7 @@ class Target:
         self.error: BaseException | None = None
         self._rests_until = -math.inf
         self._left = 0
-        self.in_flight = False
+        self.in_flight = self._overflowed = False
         self.where: object = None
         self.captures = False
 
@@ -139,6 +140,14 @@ class Target:
         """Whether it has yet to show what others have printed, who would have waited for the output for ever."""
         mine = self.captures and self.renderer.screen and not self.error
         return mine and (self.in_flight or any(isinstance(e, Message) for e in self.events.copy()))
+
+    def tell(self, message: Message) -> None:
+        """Somebody has printed this."""
+        if len(self.events) == _MOST and not self._overflowed:
+            self._overflowed = True
+            lost = "KbarWarning: more is printed than is kept for who does not read: the oldest lines are lost"
+            self.events.append(replace(message, stream="stderr", text=lost))
+        self.events.append(message)
 
     def put_first(self, messages: list[Message]) -> None:
         """Draws these before what else there is."""
