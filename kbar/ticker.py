@@ -37,7 +37,7 @@ class Ticker:
     def start(self) -> bool:
         """Starts the thread if need be; whether there is one."""
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or self._killed:
                 self._thread = threading.Thread(target=self._run, name="kbar", daemon=True)
                 try:
                     self._thread.start()
@@ -48,6 +48,11 @@ class Ticker:
                     failure("kbar shows nothing", error)  # the interpreter is ending, or there are no more threads
                     return False
             return True
+
+    @property
+    def _killed(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.ident is not None and not thread.is_alive()
 
     def anew(self) -> Ticker:
         """Another one of its kind that has not begun."""
@@ -73,13 +78,8 @@ class Ticker:
         if hasattr(signal, "pthread_sigmask"):
             # They are for those who wait for them, or have blocked them for a while.
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN)
-        try:
-            while self._goes_on(self._period()):
-                pass
-        finally:  # whatever has ended it
-            with self._lock:
-                if self._thread is threading.current_thread():
-                    self._thread = None
+        while self._goes_on(self._period()):
+            pass
 
     def _period(self) -> float | None:
         try:
