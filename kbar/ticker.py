@@ -78,25 +78,18 @@ class Ticker:
         if hasattr(signal, "pthread_sigmask"):
             # They are for those who wait for them, or have blocked them for a while.
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN)
-        while self._goes_on(self._period()):
-            pass
-
-    def _period(self) -> float | None:
-        try:
-            return self._tick()
-        except BaseException as error:  # this thread has nobody to pass it on to
-            failure("kbar failed to draw", error)
-            return 1.0
-
-    def _goes_on(self, period: float | None) -> bool:
-        """Returns once the next call is due; False if there is none."""
-        if period is None:
-            with self._lock:
-                if self._wakings.empty():
-                    self._thread = None
-                    return False
-        self._rest(period or 0.0)
-        return True
+        while True:
+            try:
+                period = self._tick()
+            except BaseException as error:  # this thread has nobody to pass it on to
+                failure("kbar failed to draw", error)
+                period = 1.0
+            if period is None:
+                with self._lock:
+                    if self._wakings.empty():
+                        self._thread = None
+                        return
+            self._rest(period or 0.0)
 
     def _rest(self, period: float) -> None:
         """Returns after `period` seconds, or once woken and the burst that may follow is over."""

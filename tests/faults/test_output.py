@@ -17,6 +17,13 @@ import pytest
 
 from .conftest import Trials, read_all
 
+# Fills what a program writes to, so that little is enough to hold it up.
+FLOOD = """
+os.set_blocking(1, False)
+with contextlib.suppress(BlockingIOError):
+    while True: os.write(1, b"." * 1000)
+os.set_blocking(1, True)
+"""
 ALL = 99  # steps of a training that nothing has ended
 
 BARS = ("rich", "tqdm")
@@ -147,9 +154,7 @@ class Stopped:
     def __init__(self, trials: Trials, renderer: str, **program: Any) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
-        # So that little is enough to fill it.
-        flood = "os.set_blocking(1, False)\nwith contextlib.suppress(BlockingIOError):\n    while True: os.write(1, b'.' * 1000)\nos.set_blocking(1, True)"
-        program["first"] = program.get("first", "") + "\n" + flood
+        program["first"] = program.get("first", "") + "\n" + FLOOD
         self.started = time.monotonic()
         self.process = trials.started(
             program.pop("trouble", "pass"), renderer, program=program, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
@@ -207,9 +212,8 @@ for n in range(3):
 
 def test_a_pipe_that_nobody_reads_is_waited_for_once(trials: Trials) -> None:
     """Not again at the end of each inner loop."""
-    first = "os.set_blocking(1, False)\nwith contextlib.suppress(BlockingIOError):\n    while True: os.write(1, b'.' * 1000)\nos.set_blocking(1, True)"
     trouble = "[None for n in range(20) for _ in kbar.track(range(3))]"
-    process = trials.started(trouble, "log", program={"first": first}, stdout=subprocess.PIPE)
+    process = trials.started(trouble, "log", program={"first": FLOOD}, stdout=subprocess.PIPE)
     assert process.wait(20) == 0
     ended = trials.ended(0, "")
     assert ended.steps == ALL
@@ -361,9 +365,8 @@ assert len(os.listdir("/proc/self/fd")) < 20
 
 
 def test_a_log_goes_on_once_its_pipe_is_read_again(trials: Trials) -> None:
-    first = "os.set_blocking(1, False)\nwith contextlib.suppress(BlockingIOError):\n    while True: os.write(1, b'.' * 1000)\nos.set_blocking(1, True)"
     trouble = "[None for n in range(3) for _ in kbar.track(range(3))]; time.sleep(2.0)"
-    process = trials.started(trouble, "log", program={"first": first}, stdout=subprocess.PIPE)
+    process = trials.started(trouble, "log", program={"first": FLOOD}, stdout=subprocess.PIPE)
     time.sleep(1.5)
     assert process.stdout
     text = process.stdout.read().decode()
