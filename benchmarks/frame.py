@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from _terminal import attached
 
-from kbar.snapshot import Snapshot, StageView
+from kbar.core.snapshot import Snapshot, StageView
 
 IMPORTS = ("kbar", "tqdm", "rich.progress")
 
@@ -30,11 +30,12 @@ def snapshot(done: int) -> Snapshot:
     """A run in the middle of its validation."""
     metrics = (("loss", 0.25 / (1 + done)), ("val_loss", 0.5), ("accuracy", 0.875), ("val_accuracy", 0.75))
 
-    def view(key: int, title: str, unit: str, at: int, total: int, part: bool) -> StageView:
+    def view(key: int, title: str, unit: str, at: int, total: int, phase: bool) -> StageView:
         return StageView(
-            key=key, depth=int(part), label=title, title=title, path=title, unit=unit, part=part, done=at, total=total,
+            key=key, depth=int(phase), label=title, title=title, path=title, unit=unit, phase=phase,
+            done=at, total=total,
             seen=done / 10, elapsed=done / 10, rate=123.4, remaining=12.5, run_remaining=99.0,
-            metrics=metrics if part else (), outcome=None,
+            metrics=metrics if phase else (), outcome=None,
         )  # fmt: skip
 
     stages = (

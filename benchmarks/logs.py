@@ -24,11 +24,11 @@ from dataclasses import replace
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import kbar
-from kbar.display import current
+from kbar.display.display import current
 from kbar.options import Options
-from kbar.record import dumps, record_of
+from kbar.renderers.jsonl import dumps, record_of
+from kbar.system.worker import this_worker
 from kbar.testing import VirtualTerminal, fake_clock
-from kbar.worker import this_worker
 
 METRICS = {"loss": 0.25, "accuracy": 0.875, "val_loss": 0.5, "val_accuracy": 0.75}
 
@@ -36,8 +36,8 @@ METRICS = {"loss": 0.25, "accuracy": 0.875, "val_loss": 0.5, "val_accuracy": 0.7
 def kbar_lines(renderer: kbar.Renderer, lines: int) -> Iterator[None]:
     """A run with a line at every step, if the renderer's throttle says so."""
     fit = current().begin("fit", unit="epoch", total=3, options=Options(renderer))
-    current().start_lap(fit)
-    train = current().begin("train", unit="step", total=10 * lines, parent=fit, part=True)
+    current().start_epoch(fit)
+    train = current().begin("train", unit="step", total=10 * lines, parent=fit, phase=True)
     yield
     for done in range(lines):
         train.advance_to(done, METRICS)
@@ -101,8 +101,8 @@ def long_log(path: str, epochs: int) -> None:
     """Writes ten hours of so many epochs: each stage's begin and end."""
     with fake_clock() as clock:
         fit = current().begin("fit", unit="epoch", total=2 * epochs, options=Options("none"))
-        current().start_lap(fit)
-        train = current().begin("train", title="epoch 1", unit="step", total=100, parent=fit, part=True)
+        current().start_epoch(fit)
+        train = current().begin("train", title="epoch 1", unit="step", total=100, parent=fit, phase=True)
         around, within = fit.view(clock()), replace(train.view(clock()), metrics=tuple(METRICS.items()))
         current().end(fit, "stopped")
     worker, now = replace(this_worker(), host="elsewhere"), time.time()
@@ -113,11 +113,11 @@ def long_log(path: str, epochs: int) -> None:
             path_text = f"fit epoch {epoch + 1}/{2 * epochs}"
             within = replace(within, key=epoch + 2, path=f"{path_text} train", title=f"epoch {epoch + 1}")
             over = replace(within, done=100, outcome="done")
-            lap = replace(over, key=around.key, label="epoch", part=False, path=path_text)
+            ended = replace(over, key=around.key, label="epoch", phase=False, path=path_text)
             for event in (
                 kbar.Event("begin", at, within, above=(around,)),
                 kbar.Event("end", at, over, above=(around,)),
-                kbar.Event("lap", at, around, lap),
+                kbar.Event("epoch", at, around, ended),
             ):
                 file.write(dumps(record_of(event, worker)) + "\n")
         event = kbar.Event("end", now, replace(around, outcome="stopped"))

@@ -6,51 +6,51 @@ TYPE_CHECKING = False  # type checkers know the name; importing typing would cos
 if TYPE_CHECKING:
     from typing import Any
 
-    from .callback import ProgressBar as ProgressBar
-    from .loops import loop as loop
-    from .loops import stage as stage
-    from .loops import track as track
+    from .core.snapshot import Event as Event
+    from .core.snapshot import Message as Message
+    from .core.snapshot import Snapshot as Snapshot
+    from .core.snapshot import StageView as StageView
+    from .core.throttle import Throttle as Throttle
+    from .core.throttle import Tick as Tick
+    from .core.throttle import always as always
+    from .core.throttle import every as every
+    from .core.throttle import never as never
     from .renderers import NullRenderer as NullRenderer
     from .renderers import Renderer as Renderer
     from .renderers.jsonl import JsonLinesRenderer as JsonLinesRenderer
     from .renderers.log import LogRenderer as LogRenderer
     from .renderers.rich import RichRenderer as RichRenderer
     from .renderers.tqdm import TqdmRenderer as TqdmRenderer
-    from .report import KbarWarning as KbarWarning
-    from .snapshot import Event as Event
-    from .snapshot import Message as Message
-    from .snapshot import Snapshot as Snapshot
-    from .snapshot import StageView as StageView
-    from .throttle import Throttle as Throttle
-    from .throttle import Tick as Tick
-    from .throttle import always as always
-    from .throttle import every as every
-    from .throttle import never as never
+    from .sources.keras import ProgressBar as ProgressBar
+    from .sources.loops import loop as loop
+    from .sources.loops import stage as stage
+    from .sources.loops import track as track
+    from .system.warnings import KbarWarning as KbarWarning
 
     __version__: str
 
 # Loaded on first use: importing kbar imports nothing but this file.
 _HOMES = {
-    "ProgressBar": "callback",
-    "loop": "loops",
-    "stage": "loops",
-    "track": "loops",
+    "ProgressBar": "sources.keras",
+    "loop": "sources.loops",
+    "stage": "sources.loops",
+    "track": "sources.loops",
     "NullRenderer": "renderers",
     "Renderer": "renderers",
     "JsonLinesRenderer": "renderers.jsonl",
     "LogRenderer": "renderers.log",
     "RichRenderer": "renderers.rich",
     "TqdmRenderer": "renderers.tqdm",
-    "KbarWarning": "report",
-    "Event": "snapshot",
-    "Message": "snapshot",
-    "Snapshot": "snapshot",
-    "StageView": "snapshot",
-    "Throttle": "throttle",
-    "Tick": "throttle",
-    "always": "throttle",
-    "every": "throttle",
-    "never": "throttle",
+    "KbarWarning": "system.warnings",
+    "Event": "core.snapshot",
+    "Message": "core.snapshot",
+    "Snapshot": "core.snapshot",
+    "StageView": "core.snapshot",
+    "Throttle": "core.throttle",
+    "Tick": "core.throttle",
+    "always": "core.throttle",
+    "every": "core.throttle",
+    "never": "core.throttle",
 }
 
 __all__ = [*_HOMES]  # type checkers have the imports above

@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from .format import clean
-from .loops import loop
+from .core.text import clean
+from .history.watch import recorded, replay, watch
 from .renderers import check, create, names
-from .watch import recorded, replay, watch
+from .sources.loops import loop
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from .show import show, summaries
+    from .history.show import show, summaries
 
     with _skipped() as skipped:
         found = summaries(recorded(args.file, skipped))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, fields
 from typing import TypedDict, Union, get_args
 
 from . import renderers
-from .metrics import Selection
-from .progress import Leave
+from .core.metrics import Selection
+from .core.stage import Leave
+from .core.throttle import Throttle, ThrottleSpec, as_throttle
 from .renderers import Renderer
-from .throttle import Throttle, ThrottleSpec, as_throttle
 
 RendererSpec = Union[str, Renderer, Sequence[Union[str, Renderer]]]
 """A renderer's name, an instance, or several of them."""

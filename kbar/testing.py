@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .display import Display, install
+from .core.snapshot import Event, Snapshot
+from .display.display import Display, install
+from .display.thread import Ticker
 from .renderers import Renderer
-from .snapshot import Event, Snapshot
-from .ticker import Ticker
 
 __all__ = ["FakeClock", "RecordingRenderer", "VirtualTerminal", "fake_clock"]
 

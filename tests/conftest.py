@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from hypothesis import HealthCheck, settings
 
-from kbar import report
+from kbar.system import warnings as report
 from kbar.testing import FakeClock, fake_clock
 
 settings.register_profile("kbar", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

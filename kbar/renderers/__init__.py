@@ -8,8 +8,8 @@ import importlib.util
 import os
 import sys
 
-from ..environment import surface
-from ._base import NullRenderer, Renderer
+from ..system.environment import surface
+from .base import NullRenderer, Renderer
 
 __all__ = ["NullRenderer", "Renderer", "check", "create", "for_file", "names"]
 
@@ -18,7 +18,7 @@ _BUILT_IN = {
     "tqdm": ("kbar.renderers.tqdm", "TqdmRenderer"),
     "log": ("kbar.renderers.log", "LogRenderer"),
     "jsonl": ("kbar.renderers.jsonl", "JsonLinesRenderer"),
-    "none": ("kbar.renderers._base", "NullRenderer"),
+    "none": ("kbar.renderers.base", "NullRenderer"),
 }
 SCREENS = ("auto", *_BUILT_IN)
 """The names that draw where a person looks."""

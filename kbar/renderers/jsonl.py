@@ -1,12 +1,121 @@
-"""Owns lines for programs: one event a line, as JSON."""
+"""Lines for programs: one event a line, as JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
-from ..record import dumps, message_of, record_of
-from ..snapshot import Event, Message
-from ._lines import LineRenderer
+from ..core.metrics import Plain, plain
+from ..core.snapshot import Event, Message, StageView
+from ..core.text import clean, count, printed
+from ..system.worker import Worker
+from .lines import LineRenderer
+
+VERSION = 1
+LONGEST = 1 << 20
+"""Characters that a line may have to be read."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_LARGEST = 2**53  # whole numbers up to this are the same in every program that reads JSON
+
+
+def time_text(time: float, precision: str = "milliseconds") -> str:
+    """Seconds since the Unix epoch as ISO 8601, in local time with its offset."""
+    return datetime.fromtimestamp(time).astimezone().isoformat(timespec=precision)
+
+
+def record_of(event: Event, worker: Worker) -> dict[str, Any]:
+    """The event as an object; `schema.json` beside this file says what its keys mean."""
+    view, above = event.stage, event.above
+    if event.epoch:
+        view, above = event.epoch, (*above, event.stage)
+    kind = {"epoch": "end", "resume": "message"}.get(event.kind, event.kind)
+    return {
+        **_envelope(event.time, view.run, kind, worker),
+        **_stage(view),
+        "run_eta": _real(event.stage.run_remaining),
+        "spent": {name: _real(seconds) for name, seconds in view.spent} if view.spent else None,
+        "above": [_stage(each) for each in above],
+        "text": f"resumes at {count(view).strip()}" if event.kind == "resume" else None,
+    }
+
+
+def message_of(text: str, time: float, run: str, worker: Worker) -> dict[str, Any]:
+    """A message as such an object; it is about no stage."""
+    return {**_envelope(time, run, "message", worker), **_NO_STAGE, "metrics": {}, "above": [], "text": printed(text)}
+
+
+def dumps(record: Mapping[str, Any]) -> str:
+    """The record as one line."""
+    return _ENCODER.encode(record)
+
+
+def _envelope(time: float, run: str, event: str, worker: Worker) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "time": time_text(time),
+        "run": run or None,
+        "event": event,
+        "rank": worker.rank,
+        "pid": worker.pid,
+        "host": clean(worker.host),
+    }
+
+
+def _stage(view: StageView) -> dict[str, Any]:
+    return {
+        "id": view.key,
+        "stage": view.label,
+        "title": view.title,
+        "path": view.path,
+        "unit": view.unit,
+        "phase": view.phase,
+        "done": view.done,
+        "total": view.total,
+        "position": _real(view.position),
+        "metrics": {clean(name, 200): metric(value) for name, value in view.metrics},
+        "rate": _real(view.rate),
+        "eta": _real(view.remaining),
+        "uncertain": view.uncertain,
+        "elapsed": _real(view.elapsed),
+        "outcome": view.outcome,
+        "waiting": _real(view.waiting),
+        "data": _real(view.data_share),
+        "running": _real(view.running),
+        "usual": _real(view.usual),
+        "stalled": view.stalled,
+    }
+
+
+_NO_STAGE = dict.fromkeys(
+    (
+        *("id", "stage", "title", "path", "unit", "phase", "done", "total", "position", "rate", "eta", "uncertain"),
+        *("elapsed", "outcome", "waiting", "data", "running", "usual", "stalled", "run_eta", "spent"),
+    )
+)
+
+
+def metric(value: object) -> Plain:
+    """A metric's value as JSON has it: what is not finite, or too large for other programs, as text."""
+    found = plain(value)
+    if isinstance(found, str):
+        return clean(found, 200)
+    if found is None or isinstance(found, bool):
+        return found
+    if isinstance(found, int) and abs(found) > _LARGEST:
+        found = float(found) if abs(found) < 10**300 else math.inf if found > 0 else -math.inf
+    if isinstance(found, float) and not math.isfinite(found):
+        return "NaN" if math.isnan(found) else "Infinity" if found > 0 else "-Infinity"
+    return found
+
+
+def _real(value: float | None) -> float | None:
+    """Seconds, rates and shares, to the millionth."""
+    return None if value is None or not math.isfinite(value) else round(value, 6)
 
 
 class JsonLinesRenderer(LineRenderer):

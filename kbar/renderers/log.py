@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from ..format import (
+from ..core.snapshot import Event, Message, Snapshot
+from ..core.text import (
     count,
     data_fact,
     duration,
@@ -18,11 +19,10 @@ from ..format import (
     step_fact,
     took,
 )
-from ..logfile import placeholders
-from ..record import record_of, time_text
-from ..snapshot import Event, Message, Snapshot
-from ..throttle import ThrottleSpec
-from ._lines import FileSpec, LineRenderer
+from ..core.throttle import ThrottleSpec
+from ..system.logfile import placeholders
+from .jsonl import record_of, time_text
+from .lines import FileSpec, LineRenderer
 
 
 class LogRenderer(LineRenderer):
@@ -90,8 +90,8 @@ class LogRenderer(LineRenderer):
 
 def _text(event: Event) -> str:
     """What happened, without when; "" for what says nothing new."""
-    stage = event.lap or event.stage
-    told_elsewhere = stage.part and stage.outcome in (None, "done", "stopped")  # by the epoch's line
+    stage = event.epoch or event.stage
+    told_elsewhere = stage.phase and stage.outcome in (None, "done", "stopped")  # by the epoch's line
     if (event.kind == "begin" and stage.depth) or (event.kind == "end" and told_elsewhere):
         return ""
     if event.kind == "progress":

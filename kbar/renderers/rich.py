@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
-from ..format import Row, lines_above, rows
-from ..snapshot import Snapshot
-from ..throttle import ThrottleSpec
-from ._bars import BarRenderer
+from ..core.snapshot import Snapshot
+from ..core.throttle import ThrottleSpec
+from .bars import BarRenderer
+from .layout import Row, lines_above, rows
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

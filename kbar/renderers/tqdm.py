@@ -6,11 +6,11 @@ import os
 import threading
 from typing import IO, Any
 
-from ..format import Row, lines_above, rows
-from ..output import Frame
-from ..snapshot import Snapshot
-from ..throttle import ThrottleSpec
-from ._bars import BarRenderer
+from ..core.snapshot import Snapshot
+from ..core.throttle import ThrottleSpec
+from ..system.terminal import Frame
+from .bars import BarRenderer
+from .layout import Row, lines_above, rows
 
 
 class TqdmRenderer(BarRenderer):

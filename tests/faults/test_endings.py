@@ -222,7 +222,7 @@ with kbar.stage("bad", total=2, renderer=Bad()) as stage:
 
 def test_what_kbar_fails_by_is_raised_where_somebody_wants_to_see_it(trials: Trials) -> None:
     first = "os.environ['KBAR_DEBUG'] = '1'\nclass Odd:\n    def __getattr__(self, name): raise RuntimeError(name)"
-    trouble = "from kbar.report import failure; failure('x', RuntimeError('boom'))"
+    trouble = "from kbar.system.warnings import failure; failure('x', RuntimeError('boom'))"
     ended = trials.on_a_terminal(trouble, "rich", first=first)
     assert ended.code == 1
     assert "RuntimeError: boom" in ended.text

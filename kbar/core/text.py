@@ -1,0 +1,180 @@
+"""Owns text: numbers, durations, rates, and lines that fit a width."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+from ..system.warnings import said
+from .metrics import plain
+from .snapshot import Metrics, StageView
+
+# Control characters, line and paragraph separators, bidirectional controls, what is invisible, and surrogates: what
+# could move the cursor, break a line, or make text read other than it is stored.
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
+)
+
+
+def clean(text: object, limit: int = 80) -> str:
+    """`text` as one line of harmless characters, at most `limit` of them."""
+    # Cut before matching, so that a text of megabytes costs no more than a short one.
+    line = _HARMFUL.sub(" ", said(text)[: 2 * limit]).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+# What makes up an escape sequence: of a control sequence, of one with a text (a title, a link), or of two characters.
+_ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
+
+
+def printed(text: str, limit: int = 1000) -> str:
+    """What somebody printed as one line without its colours and the like, at most `limit` characters."""
+    return clean(_ESCAPE.sub("", text[: 4 * limit]), limit)
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` in at most `width` columns."""
+    if cells(text) <= width:
+        return text
+    while text and cells(text) > width - 1:
+        text = text[:-1]
+    return text + "…" if width > 0 else ""
+
+
+def pad(text: str, width: int) -> str:
+    """`text` with blanks behind it up to `width` columns."""
+    return text + " " * (width - cells(text))
+
+
+def number(value: object) -> str:
+    """A metric's value as text, of as even a length as its magnitude allows.
+
+    Whole numbers stay whole. Others take six characters from 0.001 to 99999 and scientific
+    notation beyond. What has one element is that element (arrays, tensors of any framework);
+    what has more is shown by its shape; anything else by its own text, cut short.
+    """
+    found = plain(value)
+    if isinstance(found, str):
+        return clean(found, 24)
+    if found is None or isinstance(found, bool):
+        return str(found)
+    return _whole(found) if isinstance(found, int) else _real(found)
+
+
+def _whole(value: int) -> str:
+    if abs(value) < 10**9:
+        return str(value)
+    digits = math.log10(abs(value))  # also of what is too large for a float
+    sign = "-" if value < 0 else ""
+    return f"{sign}{10 ** (digits % 1):.2f}e+{math.floor(digits)}"
+
+
+def _real(value: float) -> str:
+    size = abs(value)
+    if not math.isfinite(value) or value == 0:
+        return "0.0000" if value == 0 else str(value)
+    if size < 0.001 or size >= 99999.5:
+        return f"{value:.2e}"
+    for decimals in (4, 3, 2, 1):
+        text = f"{size:.{decimals}f}"
+        if len(text) <= 6:
+            break
+    else:
+        text = f"{size:.0f}"
+    return "-" + text if value < 0 else text
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``m:ss`` or ``h:mm:ss``; ``-:--`` when unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-:--"
+    minutes, secs = divmod(int(max(0.0, seconds + 1e-6)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+
+
+def took(seconds: float) -> str:
+    """How long something finished took: ``0.42s``, ``4.2s``, ``42s``, ``7:42``."""
+    if seconds < 9.95:
+        return f"{seconds:.2f}s" if seconds < 0.995 else f"{seconds:.1f}s"
+    return f"{seconds:.0f}s" if seconds < 59.5 else duration(seconds)
+
+
+def rate(value: float | None, unit: str) -> str:
+    """A rate such as ``312 step/s``, or ``4.10 s/step`` where it is slower than one a second."""
+    if not value or not math.isfinite(value) or not math.isfinite(1 / value):
+        return ""
+    return f"{_short(value)} {unit}/s" if value >= 1 else f"{_short(1 / value)} s/{unit}"
+
+
+def _short(value: float) -> str:
+    suffixes = iter(("k", "M", "G"))
+    suffix = ""
+    while value >= 999.5:
+        value, suffix = value / 1000, next(suffixes, "T")
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f}{suffix}"
+
+
+def percentage(view: StageView) -> str:
+    """The share that is done in whole percent, rounded down: 100% only when it is; "" if unknown."""
+    return "" if view.fraction is None else f"{math.floor(view.fraction * 100 + 1e-9)}%"
+
+
+def count(view: StageView) -> str:
+    """``done/total``, with the outcome where the stage ended early: ``stopped at 3/10``."""
+    total = "?" if view.total is None else str(view.total)
+    at = f"{view.done if view.shown is None else view.shown:>{len(total)}}/{total}"
+    word = {"stopped": "stopped at ", "interrupted": "interrupted at ", "error": "failed at "}.get(view.outcome or "")
+    return word + at.lstrip() if word else at
+
+
+def metric_texts(metrics: Metrics) -> list[str]:
+    """Each metric as ``name=value``."""
+    return [f"{clean(name, 40).replace(' ', '_')}={number(value)}" for name, value in metrics]
+
+
+def eta(seconds: float | None, uncertain: bool = False) -> str:
+    """A remaining time such as ``1:23``, or ``~1:20`` where it is uncertain; "" if unknown.
+
+    It is rounded, to the second or, where uncertain, to the 5 seconds of a minute, the half
+    minutes of ten, the minutes of an hour, and ten minutes beyond.
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    limits = ((10, 1), (60, 5), (600, 30), (3600, 60), (math.inf, 600))
+    step = next(step for limit, step in limits if seconds < limit) if uncertain else 1
+    return ("~" if uncertain else "") + duration(math.floor(seconds / step + 0.5) * step)
+
+
+def data_fact(view: StageView) -> tuple[str, str]:
+    """What there is to say of waiting for data: since when it is waited for now, else the share of it from a tenth."""
+    if view.waiting >= 1.0:
+        return "waiting for data", _since(view.waiting)
+    share = math.floor(view.data_share * 100 + 1e-9)
+    return ("data", f"{share}%") if share >= 10 and view.elapsed >= 0.5 else ("", "")
+
+
+def step_fact(view: StageView) -> str:
+    """What there is to say of a step that takes long: which one, for how long, and if that is out of proportion."""
+    if view.waiting >= 1.0 or view.running < (1.0 if view.stalled else max(3.0, 1.5 * view.usual)):
+        return ""
+    unit = "item" if view.unit == "it" else view.unit
+    return f"{'stalled at ' if view.stalled else ''}{unit} {view.done + 1} for {_since(view.running)}"
+
+
+def spent_facts(epoch: StageView) -> list[tuple[str, float]]:
+    """Where an epoch's time (s) went, if somebody wants to know."""
+    return [(name, seconds) for name, seconds in epoch.spent if epoch.summary and seconds >= 0.005]
+
+
+def _since(seconds: float) -> str:
+    return f"{math.floor(seconds)}s" if seconds < 60 else duration(seconds)

@@ -1,0 +1,1 @@
+"""When something is drawn: the only lock, the only threads."""

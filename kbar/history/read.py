@@ -1,0 +1,137 @@
+"""Lines of a log for programs, read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from ..core.metrics import Plain
+from ..core.snapshot import Outcome, StageView
+from ..core.text import clean, printed
+from ..renderers.jsonl import LONGEST, VERSION
+
+_DEEPEST = 50
+_LATEST = 250_000_000_000.0  # the year 9892, in seconds since the Unix epoch
+_MOST = 200  # metrics of a stage that are read
+_LARGEST = 2**53
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line that was read: who wrote it, and what has happened to which stage.
+
+    `time` is in seconds since the Unix epoch, `kind` its ``event``; `stage` is None for a message
+    that is about none.
+    """
+
+    time: float
+    run: str
+    kind: Literal["begin", "progress", "end", "message"]
+    stage: StageView | None
+    above: tuple[StageView, ...]
+    text: str
+    rank: int
+    pid: int
+    host: str
+
+
+def read(line: bytes | str) -> Record | None:
+    """The record on this line; None if there is none that makes sense. All its text is harmless."""
+    if len(line) > LONGEST:
+        return None
+    try:
+        found = json.loads(line)
+        if found["v"] != VERSION:
+            return None
+        run, run_eta = _text(found["run"] or ""), _number(found["run_eta"])
+        above = tuple(_view(each, depth, run, run_eta) for depth, each in enumerate(found["above"][:_DEEPEST]))
+        stage = None if found["stage"] is None else _view(found, len(above), run, run_eta)
+        if len({view.key for view in (*above[:-1], stage) if view}) < len(above[:-1]) + bool(stage):
+            return None  # stages within themselves
+        time = datetime.fromisoformat(found["time"]).timestamp()
+        if not 0 < time < _LATEST:
+            return None
+        return Record(
+            time=time,
+            run=run,
+            kind=_one_of(("begin", "progress", "end", "message"), found["event"]),
+            stage=stage,
+            above=above,
+            text=printed(_text(found["text"] or "")),
+            rank=_natural(found["rank"]),
+            pid=_natural(found["pid"]),
+            host=_text(found["host"]),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
+        return None  # torn, foreign or hostile: whatever it is, it is none of ours
+
+
+def _view(found: Mapping[str, Any], depth: int, run: str, run_eta: float | None) -> StageView:
+    done, total, spent = _natural(found["done"]), found["total"], found.get("spent") or {}
+    return StageView(
+        key=_natural(found["id"]),
+        depth=depth,
+        label=_text(found["stage"]),
+        title=_text(found["title"]),
+        path=_text(found["path"]),
+        unit=_text(found["unit"]),
+        phase=bool(found["phase"]),
+        done=done,
+        total=None if total is None else max(done, _natural(total)),
+        seen=0.0,
+        elapsed=_number(found["elapsed"]) or 0.0,
+        rate=_number(found["rate"]),
+        remaining=_number(found["eta"]),
+        run_remaining=run_eta,
+        metrics=tuple((_text(name), _metric(value)) for name, value in [*found["metrics"].items()][:_MOST]),
+        outcome=None if found["outcome"] is None else _one_of(get_args(Outcome), found["outcome"]),
+        waiting=_number(found["waiting"]) or 0.0,
+        data_share=min(1.0, _number(found["data"]) or 0.0),
+        uncertain=bool(found["uncertain"]),
+        running=_number(found["running"]) or 0.0,
+        usual=_number(found["usual"]) or 0.0,
+        position=_number(found["position"]),
+        stalled=bool(found["stalled"]),
+        spent=tuple((_text(name), _number(seconds) or 0.0) for name, seconds in [*spent.items()][:_MOST]),
+        run=run,
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a string is wanted; got {value!r}")
+    return clean(value)
+
+
+def _natural(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+        raise ValueError(f"a count is wanted; got {value!r}")
+    return value
+
+
+def _number(value: object) -> float | None:
+    """Seconds and the like, from 0; None if unknown."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST:
+        raise ValueError(f"a number from 0 is wanted; got {value!r}")
+    return float(value)
+
+
+def _metric(value: object) -> Plain:
+    if isinstance(value, str):
+        return float(value) if value in ("NaN", "Infinity", "-Infinity") else clean(value, 200)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
+        return float(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    raise TypeError(f"a metric's value is wanted; got {value!r}")
+
+
+def _one_of(allowed: tuple[Any, ...], value: object) -> Any:
+    if value not in allowed:
+        raise ValueError(f"one of {allowed} is wanted; got {value!r}")
+    return value

@@ -1,0 +1,140 @@
+"""Owns what all renderers of lines share: where their lines go, and which events make one."""
+
+from __future__ import annotations
+
+import io
+import os
+from abc import abstractmethod
+from typing import IO, Any, ClassVar, Protocol, Union
+
+from ..core.snapshot import Event, Message, Snapshot
+from ..core.throttle import Throttle, ThrottleSpec, every
+from ..system.logfile import LogFile, check_path
+from ..system.terminal import Output, Shared
+from ..system.worker import Worker, this_worker
+from .base import Renderer
+
+FileSpec = Union[str, "os.PathLike[str]", IO[str], None]
+"""A path to append to, a text stream, or None for `sys.stdout` as it is when a run begins."""
+
+
+class Out(Protocol):
+    """Where lines go."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether lines would not have to wait."""
+
+    def write(self, line: str) -> None:
+        """Takes one line, without its end."""
+
+    def commit(self, last: bool) -> None:
+        """What was taken is to be written by now, and safe if it is the `last` of a stage."""
+
+    def close(self) -> None:
+        """There are no more lines."""
+
+
+class _Stream:
+    """Lines for a text stream, which is somebody else's to close."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._output = Output(stream)
+        self._lines: list[str] = []
+
+    @property
+    def ready(self) -> bool:
+        return self._output.ready
+
+    def write(self, line: str) -> None:
+        self._lines.append(line + "\n")
+
+    def commit(self, last: bool) -> None:
+        text, self._lines = "".join(self._lines), []
+        self._output.write(text)
+
+    def close(self) -> None:
+        self._output.close()
+
+
+class LineRenderer(Renderer):
+    """Writes a line for each event that has one.
+
+    Args:
+        file: a path to append to, which may hold ``{rank}``, ``{pid}``, ``{host}`` and ``{time}``;
+            or a text stream; or None for `sys.stdout` as it is when a run begins.
+        throttle: when a line is due between a stage's beginning and end.
+        messages: whether what others print meanwhile becomes lines as well.
+
+    Raises:
+        OSError: if the path cannot be appended to.
+        TypeError, ValueError: naming the argument, what was given and what is allowed.
+    """
+
+    live: ClassVar[bool] = False
+    default_throttle: ClassVar[Throttle] = (every(percent=10) & every(seconds=1)) | every(seconds=60)
+
+    def __init__(self, file: FileSpec = None, *, throttle: ThrottleSpec | None = None, messages: bool = False) -> None:
+        super().__init__(throttle=throttle)
+        if not isinstance(messages, bool):
+            raise TypeError(f"messages must be True or False; got {messages!r}")
+        if messages and file is None:
+            raise ValueError(
+                "messages=True needs a path or a stream as file: "
+                "the screen has what others print already, and loggers are told of events only"
+            )
+        given = os.fspath(file) if isinstance(file, os.PathLike) else file
+        if isinstance(given, str):
+            check_path(given)
+            given = os.path.abspath(given)  # wherever the process goes
+        elif given is not None and (
+            isinstance(given, (io.RawIOBase, io.BufferedIOBase)) or not hasattr(given, "write")
+        ):
+            raise TypeError(f"file must be a path, a text stream or None; got {file!r}")
+        self.screen = file is None
+        self.captures = messages
+        self.place = self._path = given if isinstance(given, str) else None
+        self._stream = Shared(None if isinstance(given, str) else given)
+        self._out: Out | None = None
+        self._worker: Worker | None = None
+
+    @abstractmethod
+    def line(self, event: Event | Message) -> str:
+        """The event's line, "" for none."""
+
+    @abstractmethod
+    def gap(self, missing: int, reason: str) -> str:
+        """The line that says that so many lines are missing, and why."""
+
+    @property
+    def worker(self) -> Worker:
+        """Whose lines they are."""
+        return self._worker or this_worker()
+
+    def open(self) -> None:
+        """A run begins."""
+        self._worker = this_worker()
+        self._out = LogFile(self._path, self.gap) if self._path else _Stream(self._stream.or_stdout())
+
+    @property
+    def ready(self) -> bool:
+        """Whether lines would not have to wait."""
+        return self._out is None or self._out.ready
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Writes the lines."""
+        assert self._out is not None
+        for event in snapshot.events:
+            line = self.line(event)
+            if line:
+                self._out.write(line)
+        self._out.commit(any(isinstance(e, Event) and e.kind in ("epoch", "end") for e in snapshot.events))
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._out:
+            self._out.close()
+        self._out = self._worker = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_out": None, "_worker": None}

@@ -1,0 +1,1 @@
+"""Who reports progress: Keras's hooks and loops that people write themselves."""

@@ -1,0 +1,1 @@
+"""What the process and its outputs are: terminals, notebooks, files, workers, warnings."""

@@ -1,0 +1,210 @@
+"""Text: numbers that do not jitter, lines that fit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kbar.core.metrics import Selection
+from kbar.core.snapshot import StageView
+from kbar.core.text import cells, clean, count, duration, number, percentage, rate, took
+from kbar.renderers.layout import ended_line, rows
+
+
+def view(**changes: Any) -> StageView:
+    """A stage in mid-run."""
+    facts: dict[str, Any] = {
+        "key": 1, "depth": 0, "label": "train", "title": "epoch 3", "path": "fit epoch 3/10 train", "unit": "step",
+        "phase": True, "done": 315, "total": 500, "seen": 5.0, "elapsed": 61.0, "rate": 312.4, "remaining": 0.6,
+        "run_remaining": 90.0, "metrics": (("loss", 0.123456), ("accuracy", 0.9512)), "outcome": None,
+    }  # fmt: skip
+    return StageView(**{**facts, **changes})
+
+
+class _Broken:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text for you")
+
+
+class _BrokenShape:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise RuntimeError("no shape for you")
+
+    def __str__(self) -> str:
+        return "shapeless"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.5, "0.5000"), (0.123456, "0.1235"), (-0.5, "-0.5000"), (1.0, "1.0000"), (9.99996, "10.000"),
+        (12.3456, "12.346"), (123.456, "123.46"), (1234.56, "1234.6"), (12345.6, "12346"), (99999.6, "1.00e+05"),
+        (123456.0, "1.23e+05"), (0.001, "0.0010"), (0.00099, "9.90e-04"), (1e-30, "1.00e-30"), (0.0, "0.0000"),
+        (math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf"),
+        (7, "7"), (-123456789, "-123456789"), (10**12, "1.00e+12"), (-(10**400), "-1.00e+400"), (True, "True"),
+        (None, "None"), ("a word", "a word"), (np.float32(0.25), "0.2500"), (np.int64(3), "3"),
+        (np.array(0.5), "0.5000"),
+        (np.array([0.5]), "0.5000"), (np.zeros((3, 4)), "[3×4]"), (np.zeros(0), "[0]"), ([1, 2], "[1, 2]"),
+        (_Broken(), "<_Broken>"), (_BrokenShape(), "shapeless"), (1 + 2j, "(1+2j)"), (object, "<class 'object'>"),
+        ("\x1b[31mred\n", "[31mred"), ("x" * 100, "x" * 23 + "…"), (np.bool_(True), "True"), (b"bytes", "b'bytes'"),
+    ],
+)  # fmt: skip
+def test_a_value_is_shown_as(value: object, text: str) -> None:
+    assert number(value) == text
+
+
+def test_a_tensor_is_shown_as_the_number_it_is() -> None:
+    import tensorflow as tf
+
+    assert number(tf.constant(0.25)) == "0.2500"
+    assert number(tf.constant(3)) == "3"
+    assert number(tf.zeros((2, 3))) == "[2×3]"
+
+
+@given(st.floats(0.001, 9999.9), st.floats(0.001, 9999.9))
+def test_numbers_of_ordinary_size_are_equally_long(a: float, b: float) -> None:
+    assert len(number(a)) == len(number(b)) == 6
+
+
+@given(st.floats(allow_infinity=True, allow_nan=True).filter(lambda v: not 1e300 < abs(v) < math.inf))
+def test_a_number_reads_back_as_what_it_was(value: float) -> None:
+    shown = float(number(value))
+    assert (
+        math.isnan(value)
+        if math.isnan(shown)
+        else shown == value or math.isclose(shown, value, rel_tol=0.051, abs_tol=1e-310)
+    )
+
+
+@given(st.text())
+def test_clean_text_is_harmless_and_short(text: str) -> None:
+    shown = clean(text)
+    assert len(shown) <= 80
+    assert shown.isprintable() or all(c.isprintable() or ord(c) > 0x7F for c in shown)
+    assert not any(c in shown for c in "\x1b\r\n\t\b\x00\x7f\x9b\u202e\u2066\u2028")
+    shown.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-:--"), (math.nan, "-:--"), (math.inf, "-:--"), (-1, "0:00"), (0, "0:00"), (59.9, "0:59"), (60, "1:00"),
+     (3599, "59:59"), (3600, "1:00:00"), (360000, "100:00:00")],
+)  # fmt: skip
+def test_a_duration_is_shown_as(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.42, "0.42s"), (0.999, "1.0s"), (4.23, "4.2s"), (9.96, "10s"), (42.3, "42s"), (59.6, "0:59"), (61, "1:01")],
+)  # fmt: skip
+def test_what_something_took_is_shown_as(seconds: float, text: str) -> None:
+    assert took(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (0.0, ""), (math.inf, ""), (312.4, "312 step/s"), (9.996, "10.0 step/s"), (1.0, "1.00 step/s"),
+     (0.5, "2.00 s/step"), (0.001, "1.00k s/step"), (12345.0, "12.3k step/s"), (999.6, "1.00k step/s"),
+     (2e9, "2.00G step/s")],
+)  # fmt: skip
+def test_a_rate_is_shown_as(value: float | None, text: str) -> None:
+    assert rate(value, "step") == text
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "outcome", "shown", "percent"),
+    [
+        (315, 500, None, "315/500", "63%"), (5, 500, None, "  5/500", "1%"), (499, 500, None, "499/500", "99%"),
+        (999_999, 1_000_000, None, " 999999/1000000", "99%"), (500, 500, "done", "500/500", "100%"),
+        (3, 10, "stopped", "stopped at 3/10", "30%"), (3, 10, "interrupted", "interrupted at 3/10", "30%"),
+        (3, None, "error", "failed at 3/?", ""), (3, None, None, "3/?", ""), (0, 0, None, "0/0", "100%"),
+    ],
+)  # fmt: skip
+def test_count_and_percentage_say_what_is_done(
+    done: int, total: int | None, outcome: Any, shown: str, percent: str
+) -> None:
+    at = view(done=done, total=total, outcome=outcome)
+    assert count(at) == shown
+    assert percentage(at) == percent
+
+
+def test_what_matters_least_goes_first() -> None:
+    """The rate goes, the elapsed time, the percentage for the metrics' sake, metrics from the right, then the rest."""
+    tails = {width: rows([view()], width)[0].tail for width in range(20, 121)}
+    assert tails[120] == " 63%  315/500    312 step/s  1:01 eta 0:01   loss=0.1235  accuracy=0.9512"
+    order = []
+    for width in range(119, 19, -1):
+        for name, sign in (
+            ("rate", "step/s"), ("elapsed", "1:01"), ("accuracy", "accuracy="), ("loss", "loss="),
+            ("remaining", "eta 0:01"), ("percentage", "63%"), ("count", "315/500"),
+        ):  # fmt: skip
+            if sign in tails[width + 1] and sign not in tails[width]:
+                order.append(name)
+    assert order[:5] == ["rate", "elapsed", "percentage", "accuracy", "loss"]
+
+
+views = st.builds(
+    view,
+    title=st.text(max_size=30).map(clean),
+    unit=st.text(max_size=10).map(clean),
+    done=st.integers(0, 10**9),
+    total=st.none() | st.integers(10**9, 10**12),
+    elapsed=st.floats(0, 1e7),
+    rate=st.none() | st.floats(1e-9, 1e12),
+    remaining=st.none() | st.floats(0, 1e9),
+    metrics=st.lists(st.tuples(st.text(max_size=60), st.floats() | st.text() | st.integers())).map(tuple),
+    outcome=st.sampled_from([None, "done", "stopped", "interrupted", "error"]),
+)
+
+
+@given(st.lists(views, max_size=4), st.integers(10, 300))
+def test_every_line_fits_its_width(stages: list[StageView], width: int) -> None:
+    for row in rows(stages, width):
+        assert cells(row.title) + 1 + row.bar + 1 + cells(row.tail) <= width
+    for stage in stages:
+        assert cells(ended_line(stage, width)) <= width
+
+
+@given(st.lists(views, min_size=2, max_size=4), st.integers(60, 300))
+def test_bars_are_aligned(stages: list[StageView], width: int) -> None:
+    drawn = rows(stages, width)
+    assert len({cells(row.title) for row in drawn}) == 1
+    assert len({row.bar for row in drawn}) == 1
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert cells("训练") == 4
+    assert cells("e\u0301") == 1
+    assert rows([view(title="训练训练训练训练训练")], 40)[0].title == "训练训练… "
+
+
+@pytest.mark.parametrize(
+    ("patterns", "chosen"),
+    [
+        (None, ["loss", "val_loss", "accuracy", "val_accuracy"]),
+        (["accuracy"], ["accuracy"]),
+        (["val_*", "loss"], ["val_accuracy", "val_loss", "loss"]),
+        (["nothing"], []),
+    ],
+)
+def test_metrics_are_chosen_and_ordered_by_patterns(patterns: list[str] | None, chosen: list[str]) -> None:
+    metrics = {"accuracy": 1, "loss": 2, "val_accuracy": 3, "val_loss": 4}
+    selection = Selection() if patterns is None else Selection(tuple(patterns))
+    assert [name for name, _ in selection.pick(metrics)] == chosen
+    assert selection.pick(None) == ()
+
+
+def test_where_time_went_is_the_last_to_go_the_least_of_it_first() -> None:
+    spent = (("first", 1.0), ("steps", 20.0), ("validation", 0.5), ("other", 9.0))
+    metrics = tuple((f"metric_{i}", 0.5) for i in range(4))
+    epoch = view(title="epoch 1/4", outcome="done", summary=True, spent=spent, metrics=metrics)
+    assert "steps 20s  validation 0.50s  other 9.0s" in ended_line(epoch, 80)
+    assert ended_line(epoch, 36) == "epoch 1/4  steps 20s  other 9.0s"
+    assert "metric_0" in ended_line(epoch, 120)

@@ -1,0 +1,156 @@
+"""Policies as truth tables, and the algebra that holds for all of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kbar
+from kbar.core.throttle import Throttle, Tick, as_throttle
+
+TICK = Tick(now=10.0, done=50, total=100, started=0.0, drawn_at=9.0, drawn_done=40)
+
+ticks = st.builds(
+    Tick,
+    now=st.floats(0, 1e6),
+    done=st.integers(0, 10_000),
+    total=st.none() | st.integers(0, 10_000),
+    started=st.just(0.0),
+    drawn_at=st.floats(0, 1e6),
+    drawn_done=st.integers(0, 10_000),
+)
+
+
+def combined(simple: st.SearchStrategy[Throttle]) -> st.SearchStrategy[Throttle]:
+    return st.recursive(
+        simple,
+        lambda inner: st.builds(lambda a, b: a | b, inner, inner) | st.builds(lambda a, b: a & b, inner, inner),
+        max_leaves=4,
+    )
+
+
+boundaries = st.builds(lambda s: kbar.every(steps=s), st.integers(1, 1000)) | st.builds(
+    lambda p: kbar.every(percent=p), st.floats(0.01, 100)
+)
+times = st.builds(lambda s: kbar.every(seconds=s), st.floats(0.01, 1e4))
+policies = combined(st.sampled_from([kbar.always, kbar.never]) | times | boundaries)
+counting = combined(st.just(kbar.never) | boundaries)
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "due"),
+    [
+        (kbar.every(seconds=1), {}, True),
+        (kbar.every(seconds=1), {"now": 9.999}, False),
+        (kbar.every(seconds=1), {"now": 3.0}, False),  # a clock that went back
+        (kbar.every(steps=10), {}, True),
+        (kbar.every(steps=10), {"done": 49}, False),
+        (kbar.every(steps=10), {"done": 49, "drawn_done": 39}, True),  # 40 was passed
+        (kbar.every(steps=7), {"done": 400, "drawn_done": 6}, True),  # and so were 56 others
+        (kbar.every(steps=7), {"done": 13, "drawn_done": 7}, False),
+        (kbar.every(percent=10), {}, True),
+        (kbar.every(percent=10), {"done": 49}, False),
+        (kbar.every(percent=10), {"total": None}, False),
+        (kbar.every(percent=10), {"total": 0}, False),
+        (kbar.every(percent=10), {"total": 7, "done": 1, "drawn_done": 0}, True),  # 14 % is past 10 %
+        (kbar.every(percent=50), {"total": 3, "done": 1, "drawn_done": 0}, False),
+        (kbar.every(percent=50), {"total": 3, "done": 2, "drawn_done": 1}, True),
+        (kbar.every(percent=0.1), {"total": 10, "done": 1, "drawn_done": 0}, True),
+        (kbar.every(percent=100), {"done": 99}, False),
+        (kbar.every(percent=100), {"done": 100}, True),
+        (kbar.every(seconds=5, steps=10), {}, True),  # any of several suffices
+        (kbar.every(seconds=5, steps=100), {}, False),
+        (kbar.every(seconds=1) & kbar.every(steps=100), {}, False),
+        (kbar.every(seconds=1) & kbar.every(steps=10), {}, True),
+        (kbar.every(seconds=5) | kbar.every(steps=10), {}, True),
+        (kbar.always, {}, True),
+        (kbar.never, {}, False),
+        (kbar.never | (lambda tick: tick.done > 49), {}, True),
+        ((lambda tick: tick.done > 50) | kbar.never, {}, False),
+        (kbar.always & (lambda tick: tick.done), {}, True),
+        ((lambda _: None) & kbar.always, {}, False),
+    ],
+)
+def test_a_policy_says_when_a_draw_is_due(policy: Throttle, changes: dict[str, Any], due: bool) -> None:
+    assert policy(replace(TICK, **changes)) is due
+
+
+@given(policies, policies, ticks)
+def test_or_and_and_are_what_logic_says(a: Throttle, b: Throttle, tick: Tick) -> None:
+    assert (a | b)(tick) == (a(tick) or b(tick))
+    assert (a & b)(tick) == (a(tick) and b(tick))
+    assert (a | b)(tick) == (b | a)(tick)
+    assert (a & b)(tick) == (b & a)(tick)
+    assert (a | kbar.never)(tick) == a(tick) == (a & kbar.always)(tick)
+    assert (a & kbar.never)(tick) is False
+    assert (a | kbar.always)(tick) is True
+
+
+@given(policies, ticks)
+def test_policies_are_pure(policy: Throttle, tick: Tick) -> None:
+    assert policy(tick) == policy(tick)
+
+
+@given(counting, ticks)
+def test_what_counts_is_due_from_its_next_step_on_and_not_before(policy: Throttle, tick: Tick) -> None:
+    """Lines are asked for from `next_step` on only; a step that is due earlier would be missed."""
+    if policy(tick):
+        assert tick.done >= policy.next_step(tick)
+
+
+@given(st.integers(1, 500), st.integers(1, 10_000), st.lists(st.integers(1, 700), min_size=1, max_size=50))
+def test_every_boundary_is_noticed_once_however_the_position_jumps(steps: int, total: int, jumps: list[int]) -> None:
+    policy = kbar.every(steps=steps)
+    done, drawn = 0, 0
+    for jump in jumps:
+        before, done = done, done + jump
+        due = policy(Tick(0.0, done, total, 0.0, 0.0, drawn))
+        assert due == (done // steps > before // steps)
+        if due:
+            drawn = done
+
+
+@given(st.floats(0.05, 100), st.integers(1, 5000))
+def test_percent_draws_as_often_as_it_says(percent: float, total: int) -> None:
+    policy = kbar.every(percent=percent)
+    drawn, draws = 0, 0
+    for done in range(1, total + 1):
+        if policy(Tick(0.0, done, total, 0.0, 0.0, drawn)):
+            drawn, draws = done, draws + 1
+    assert draws == min(total, math.floor(100 / percent + 1e-9))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({}, TypeError, "needs at least one"),
+        ({"seconds": 0}, ValueError, r"seconds=….*above 0.*got 0"),
+        ({"seconds": -1}, ValueError, "got -1"),
+        ({"seconds": math.nan}, ValueError, "got nan"),
+        ({"seconds": math.inf}, ValueError, "got inf"),
+        ({"seconds": "1"}, TypeError, r"seconds=….*number.*got '1'"),
+        ({"seconds": True}, TypeError, "got True"),
+        ({"steps": 0}, ValueError, r"steps=….*at least 1.*got 0"),
+        ({"steps": 2.5}, TypeError, r"whole number.*got 2.5"),
+        ({"steps": True}, TypeError, "got True"),
+        ({"percent": 0}, ValueError, r"percent=….*got 0"),
+        ({"percent": 101}, ValueError, r"at most 100.*got 101"),
+        ({"percent": math.nan}, ValueError, "got nan"),
+    ],
+)
+def test_every_refuses_what_makes_no_sense(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        kbar.every(**arguments)
+
+
+@pytest.mark.parametrize("value", [5, "always", None, kbar.Tick])
+def test_what_is_no_throttle_is_refused_by_name(value: object) -> None:
+    with pytest.raises(TypeError, match=r"brake must be kbar\.every"):
+        as_throttle(value, "brake")
+    with pytest.raises(TypeError, match="throttle must be"):
+        kbar.always | value  # type: ignore[operator]  # the mistake under test

@@ -1,0 +1,295 @@
+"""Lines for programs: what they hold, whatever happens, and what reads them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kbar
+from kbar.display.display import current
+from kbar.history.read import Record, read
+from kbar.options import Options
+from kbar.renderers.jsonl import dumps, message_of, record_of
+from kbar.system.worker import Worker
+from kbar.testing import FakeClock, VirtualTerminal, fake_clock
+
+from .test_screens import begin_with, life
+
+SCHEMA = json.loads((Path(kbar.__file__).parent / "schema.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
+
+
+def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
+    """The lines' objects, each as the schema wants it."""
+    found = [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
+    for each in found:
+        VALIDATOR.validate(each)
+    return found
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+def test_a_run_as_objects(clock: FakeClock, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stage's begin and end, an epoch's as well, where each lies, what it came to."""
+    begin_with(Options(kbar.JsonLinesRenderer(stream)), monkeypatch)
+    for _ in life(clock):
+        pass
+    found = lines_of(stream)
+    assert len({(each["run"], each["pid"], each["host"], each["rank"]) for each in found}) == 1
+    told = [(each["event"], each["path"]) for each in found if each["event"] != "progress"]
+    assert told == [
+        ("begin", "fit"),
+        ("begin", "fit epoch 1/4 train"), ("end", "fit epoch 1/4 train"),
+        ("begin", "fit epoch 1/4 validation"), ("end", "fit epoch 1/4 validation"), ("end", "fit epoch 1/4"),
+        ("begin", "fit epoch 2/4 train"), ("end", "fit epoch 2/4 train"),
+        ("begin", "fit epoch 2/4 evaluate"), ("end", "fit epoch 2/4 evaluate"),
+        ("begin", "fit epoch 2/4 validation"), ("end", "fit epoch 2/4 validation"), ("end", "fit epoch 2/4"),
+        ("begin", "fit epoch 3/4 train"), ("end", "fit epoch 3/4 train"), ("end", "fit epoch 3/4"),
+        ("end", "fit"),
+    ]  # fmt: skip
+    progress = next(each for each in found if each["event"] == "progress")
+    assert (progress["stage"], progress["done"], progress["total"], progress["unit"]) == ("train", 50, 500, "step")
+    assert progress["metrics"] == {"loss": pytest.approx(1 / 1.1), "accuracy": 0.9, "a_long_name": 123456}
+    assert (progress["rate"], progress["elapsed"]) == (pytest.approx(100), pytest.approx(2.5))
+    assert [above["path"] for above in progress["above"]] == ["fit"]
+    epoch = next(each for each in found if each["stage"] == "epoch")
+    assert (epoch["outcome"], epoch["done"], epoch["total"]) == ("done", 500, 500)
+    assert list(epoch["metrics"]) == ["loss", "val_loss", "accuracy", "val_accuracy"]
+    assert sum(epoch["spent"].values()) == pytest.approx(epoch["elapsed"])
+    assert epoch["id"] == epoch["above"][0]["id"], "an epoch's id is its run's"
+    assert found[-1]["outcome"] == "stopped"
+
+
+def test_pandas_reads_it_with_one_call(clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.jsonl"
+    begin_with(Options("none", log_file=path), monkeypatch)
+    for _ in life(clock):
+        pass
+    table = pd.read_json(path, lines=True)
+    epochs = table[(table.event == "end") & (table.stage == "epoch")]
+    assert list(epochs.path) == ["fit epoch 1/4", "fit epoch 2/4", "fit epoch 3/4"]
+    assert pd.json_normalize(list(epochs.metrics))["val_loss"].tolist() == [0.5] * 3
+    assert pd.to_datetime(table.time).is_monotonic_increasing
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (math.nan, "NaN"),
+        (math.inf, "Infinity"),
+        (-np.float32("inf"), "-Infinity"),
+        (np.float32(0.5), 0.5),
+        (10**400, "Infinity"),
+        (-(10**25), -1e25),
+        (True, True),
+        (None, None),
+        ("a\nb\x1b[31mc\u202e", "a b [31mc"),
+        (np.zeros((2, 3)), "[2×3]"),
+    ],
+)
+def test_any_metric_is_valid_json(value: Any, written: Any, stream: io.StringIO) -> None:
+    stage = current().begin("evaluate", unit="step", total=1, options=Options(kbar.JsonLinesRenderer(stream)))
+    stage.advance_to(1, {"metric": value})
+    current().end(stage, "done")
+    assert lines_of(stream)[-1]["metrics"] == {"metric": written}
+
+
+texts = st.text(st.characters(), max_size=60)
+
+
+@given(text=texts, name=texts, value=st.one_of(texts, st.floats(), st.integers(), st.none(), st.booleans()))
+def test_a_line_is_one_line_of_printable_text_that_says_the_same_when_read(text: str, name: str, value: Any) -> None:
+    stream = io.StringIO()
+    with fake_clock():
+        renderers = [kbar.JsonLinesRenderer(stream), kbar.LogRenderer(people := io.StringIO())]
+        stage = current().begin(text, unit=text, total=2, options=Options(renderers))
+        stage.advance_to(1, {name: value})
+        current().end(stage, "error")
+    found = lines_of(stream)
+    assert [each["event"] for each in found] == ["begin", "end"]
+    for line in (*stream.getvalue().split("\n"), *people.getvalue().split("\n")):
+        assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029\u202e\u2066" for c in line)
+        line.encode("utf-8")
+    for each, line in zip(found, stream.getvalue().splitlines(), strict=True):
+        record = read(line)
+        assert record is not None
+        assert record.stage is not None
+        assert (record.kind, record.run, record.pid) == (each["event"], each["run"], each["pid"])
+        again = record_of(
+            kbar.Event(record.kind, record.time, record.stage), Worker(record.rank, record.pid, record.host)
+        )  # type: ignore[arg-type]  # no message is among them
+        assert {**again, "text": None} == each
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode), st.just(b"[" * 100_000), st.just(b"1" * 5000)))
+def test_what_is_no_line_of_kbars_is_none(line: bytes) -> None:
+    assert read(line) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts, lambda x: st.lists(x) | st.dictionaries(texts, x)
+)
+
+
+@given(st.data())
+def test_a_line_with_anything_in_place_of_something_is_read_or_not_but_harms_nobody(data: st.DataObject) -> None:
+    with fake_clock():
+        stage = current().begin("fit", unit="epoch", total=2, options=Options(kbar.JsonLinesRenderer(io.StringIO())))
+        event = kbar.Event("progress", 1000.0, stage.view(1001.0))
+        record = record_of(event, Worker(0, 1, "host"))
+        current().end(stage, "done")
+    record[data.draw(st.sampled_from(sorted(record)))] = data.draw(JSON)
+    found = read(json.dumps(record))
+    assert found is None or isinstance(found, Record)
+    if found and found.stage:
+        for text in (
+            found.run,
+            found.host,
+            found.text,
+            found.stage.title,
+            found.stage.path,
+            *map(str, dict(found.stage.metrics)),
+        ):
+            assert "\x1b" not in text
+            assert "\n" not in text
+
+
+def test_a_run_that_resumes_says_so(clock: FakeClock, stream: io.StringIO) -> None:
+    people = io.StringIO()
+    renderers = [kbar.JsonLinesRenderer(stream), kbar.LogRenderer(people)]
+    with kbar.loop(5, initial_epoch=3, renderer=renderers) as loop:
+        for _ in loop.epochs():
+            clock.advance(1.0)
+    (message,) = (each for each in lines_of(stream) if each["event"] == "message")
+    assert (message["text"], message["stage"], message["done"]) == ("resumes at 3/5", "loop", 3)
+    assert people.getvalue().splitlines()[1].endswith(" loop resumes at 3/5 60%")
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_gap_is_a_message(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    stage = current().begin("fit", unit="epoch", total=1, options=Options("none", log_file=path))
+    path.unlink()
+    path.mkdir()
+    with pytest.warns(kbar.KbarWarning):
+        current().end(current().begin("train", unit="step", total=1, parent=stage), "done")
+    path.rmdir()
+    current().end(stage, "done")
+    gap = json.loads(path.read_text().splitlines()[0])
+    VALIDATOR.validate(gap)
+    assert gap["text"] == "lines missing: 2 (Is a directory)"
+
+
+def test_what_others_print_is_told_if_asked_and_goes_where_it_went(
+    clock: FakeClock, stream: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = io.StringIO()
+    logs = [kbar.JsonLinesRenderer(stream, messages=True), kbar.LogRenderer(people, messages=True)]
+    before = sys.stdout
+    stage = current().begin("fit", unit="epoch", total=1, options=Options(logs))
+    print("saved \x1b[1mmodel.keras\x1b[0m", end="")
+    assert capsys.readouterr().out == "saved \x1b[1mmodel.keras\x1b[0m"
+    print("\nand", file=sys.stdout)
+    print("a warning", file=sys.stderr)
+    current().end(stage, "done")
+    assert sys.stdout is before
+    assert capsys.readouterr() == ("\nand\n", "a warning\n")
+    messages = [each for each in lines_of(stream) if each["event"] == "message"]
+    assert [each["text"] for each in messages] == ["saved model.keras", "and", "a warning"]
+    assert {each["run"] for each in messages} == {stage.run}
+    assert [line[26:] for line in people.getvalue().splitlines()[1:-1]] == [
+        "message saved model.keras", "message and", "message a warning",
+    ]  # fmt: skip
+
+
+def test_messages_go_above_the_bars_and_into_the_log_once(
+    clock: FakeClock, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = VirtualTerminal(60, 10)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    logs = ["rich", kbar.JsonLinesRenderer(stream, messages=True)]
+    stage = current().begin("fit", unit="epoch", total=1, options=Options(logs))
+    print("one")
+    clock.advance(0.1)
+    print("two")
+    current().end(stage, "done")
+    assert [line.split(" ")[0] for line in terminal.text.splitlines()] == ["one", "two", "fit"]
+    assert [each["text"] for each in lines_of(stream) if each["event"] == "message"] == ["one", "two"]
+    assert sys.stdout is terminal
+
+
+def test_a_logger_gets_records_with_fields_at_the_callers_level(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("training")
+    caplog.set_level(logging.DEBUG, "training")
+    begin_with(Options(kbar.LogRenderer(logger, level=logging.DEBUG)), monkeypatch)
+    for _ in life(clock):
+        pass
+    first, second, *_, last = caplog.records
+    assert (first.getMessage(), first.levelno, first.name) == ("fit begins total=4", logging.DEBUG, "training")
+    assert second.getMessage().startswith("fit epoch 1/4 train 50/500 10% loss=0.9091")
+    fields: Any = second
+    assert (fields.event, fields.path, fields.done, fields.total) == ("progress", "fit epoch 1/4 train", 50, 500)
+    assert fields.metrics["a_long_name"] == 123456
+    assert last.getMessage().startswith("fit stopped at 3/4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"file": "a.log", "messages": "yes"}, TypeError, "messages must be True or False; got 'yes'"),
+        ({"messages": True}, ValueError, "messages=True needs a path"),
+        ({"file": logging.getLogger("a"), "messages": True}, ValueError, "messages=True needs a path"),
+        ({"level": "INFO"}, TypeError, r"level must be a number such as logging\.INFO; got 'INFO'"),
+        ({"file": b"a.log"}, TypeError, "file must be a path, a text stream or None; got b'a.log'"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        kbar.LogRenderer(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("log_file", "error", "says"),
+    [
+        (5, TypeError, "log_file must be a path; got 5"),
+        ("{epoch}.log", ValueError, "got '{epoch}.log'"),
+        ("/", IsADirectoryError, "directory"),
+    ],
+)
+def test_a_log_file_that_makes_no_sense_is_refused(log_file: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        kbar.stage("train", log_file=log_file)
+
+
+def test_a_log_file_keeps_its_own_throttle(clock: FakeClock, tmp_path: Path) -> None:
+    """The one that is given is the screen's."""
+    path = tmp_path / "train.log"
+    options = Options("none", throttle=kbar.always, log_file=path)
+    stage = current().begin("train", unit="step", total=100, options=options)
+    for done in range(100):
+        clock.advance(0.2)
+        stage.advance_to(done)
+    current().end(stage, "done")
+    assert len(path.read_text().splitlines()) == 11
+
+
+def test_a_message_about_no_stage_is_what_the_schema_wants() -> None:
+    VALIDATOR.validate(json.loads(dumps(message_of("x\ny", 0.0, "", Worker(0, 1, "host")))))

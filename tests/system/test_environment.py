@@ -1,0 +1,105 @@
+"""What the output can do, and which renderer suits it."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from kbar import renderers
+from kbar.system.environment import surface
+from kbar.system.terminal import Frame
+from kbar.testing import VirtualTerminal
+
+
+class OnlyWrites:
+    """The least that may stand in `sys.stdout`."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+def in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("IPython")
+    module.get_ipython = lambda: SimpleNamespace(config={"IPKernelApp": {}})  # type: ignore[attr-defined]  # a stand-in
+    monkeypatch.setitem(sys.modules, "IPython", module)
+
+
+@pytest.mark.parametrize(
+    "stream", [io.StringIO(), closed(), OnlyWrites(), None], ids=["file", "closed", "bare", "none"]
+)
+def test_what_is_no_terminal_gets_lines(stream: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert surface(sys.stdout) == "plain"
+    assert type(renderers.create("auto")).__name__ == "LogRenderer"
+
+
+def test_a_terminal_gets_rich_unless_it_is_a_dumb_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", VirtualTerminal())
+    assert type(renderers.create("auto")).__name__ == "RichRenderer"
+    monkeypatch.setenv("TERM", "dumb")
+    assert type(renderers.create("auto")).__name__ == "LogRenderer"
+
+
+def test_a_notebook_gets_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_a_notebook(monkeypatch)
+    assert type(renderers.create("auto")).__name__ == "TqdmRenderer"
+
+
+def test_the_environment_overrides_auto_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBAR_RENDERER", "tqdm")
+    assert type(renderers.create("auto")).__name__ == "TqdmRenderer"
+    assert type(renderers.create("none")).__name__ == "NullRenderer"
+    monkeypatch.setenv("KBAR_RENDERER", "nonsense")
+    with pytest.raises(ValueError, match="got KBAR_RENDERER=nonsense"):
+        renderers.create("auto")
+
+
+def test_a_frame_is_written_whole_or_not_at_all() -> None:
+    written: list[str] = []
+    stream = SimpleNamespace(write=written.append, flush=lambda: None, encoding="ascii")
+    frame = Frame(stream)  # type: ignore[arg-type]  # all that a frame needs
+    frame.write("a█")
+    frame.write("b")
+    frame.flush()
+    assert written == []
+    frame.commit()
+    frame.commit()
+    assert written == ["a?b"]
+    assert frame.ascii
+    assert not Frame(VirtualTerminal()).ascii
+
+
+def test_the_size_is_the_terminals_of_this_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = VirtualTerminal(100, 30)
+    frame = Frame(terminal)
+    assert frame.size == (100, 30)
+    terminal.resize(0, 0)
+    assert frame.size == (80, 24)
+    monkeypatch.setenv("COLUMNS", "132")
+    assert Frame(io.StringIO()).size == (132, 24)
+
+
+def test_a_renderer_that_another_package_registers_can_be_asked_for_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the entry-point group `kbar.renderers`, as installed packages have it."""
+    (tmp_path / "plugged.py").write_text("import kbar\nclass Plugged(kbar.NullRenderer): pass\nbad = int\n")
+    info = tmp_path / "plugged-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[kbar.renderers]\nplugged = plugged:Plugged\nbad = plugged:bad\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert {"plugged", "bad", "auto", "rich"} <= set(renderers.names())
+    assert type(renderers.create("plugged")).__name__ == "Plugged"
+    with pytest.raises(TypeError, match=r"'bad' is a int, not a kbar\.Renderer"):
+        renderers.create("bad")
