@@ -81,6 +81,9 @@ class Stage:
         logged: metrics that hold for whatever is done, by name; they may be changed at any time.
         around: the innermost stage where this one began.
         held: whether somebody's `with` block keeps it open.
+        epoch_metrics: what the line of the running epoch is to show in case that nobody says that the epoch is over;
+            None if more than its phases so far is to come.
+        epoch_left: whether the loop over the epochs was left half way.
     """
 
     _pace: Pace
@@ -121,6 +124,8 @@ class Stage:
         self.owner = owner
         self.around = around
         self.held = False
+        self.epoch_metrics: Mapping[str, object] | None = None
+        self.epoch_left = False
         self.logged: dict[str, object] = {}
         self.outcome: Outcome | None = None
         self.started = clock()
@@ -179,6 +184,7 @@ class Stage:
     def start_epoch(self) -> None:
         """An epoch begins; the phases of the one before leave the picture."""
         self.drop_phases()
+        self.epoch_metrics, self.epoch_left = None, False
         self._epoch_started = self._clock()
 
     def finish_epoch(self, metrics: Mapping[str, object] | None) -> None:
@@ -205,10 +211,17 @@ class Stage:
             spent=(*self._spent.items(), ("other", max(0.0, took - sum(self._spent.values())))),
         )
         self.held_epoch = (view, metrics)
+        self.epoch_metrics = None
         self._epochs.epoch_over(took)
         self._spent = {}
         self.advance_to(self.done + 1, metrics)
         self._epoch_started = now
+
+    def left_epoch_metrics(self) -> dict[str, object] | None:
+        """Take the metrics of the epoch that the run was left in; None if the epoch is not over for certain."""
+        metrics, self.epoch_metrics, self.epoch_left = self.epoch_metrics, None, False
+        main = self._running_phases[0]._latest[2] if self._running_phases else None
+        return None if metrics is None else {**(main or {}), **metrics}
 
     def _phase_over(self, phase: Stage, now: float) -> None:
         """Takes note of where the time of a part of the running epoch went."""
@@ -315,6 +328,22 @@ class Stage:
     def untouched(self) -> bool:
         """Whether nothing has happened since the stage began."""
         return self.done == self.initial and not self.children and not self.has_epochs
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that there was to do, as far as that was said, is done."""
+        return self._total is not None and not self._total_is_learned and self.done >= self._total
+
+    @property
+    def has_running_phases(self) -> bool:
+        """Whether a phase of the running epoch is not over."""
+        return any(not phase.outcome for phase in self._running_phases)
+
+    @property
+    def has_done_phases(self) -> bool:
+        """Whether the running epoch has phases, of which the last is done and none failed."""
+        outcomes = [phase.outcome for phase in self._running_phases]
+        return outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}
 
     @property
     def own_end(self) -> Outcome:

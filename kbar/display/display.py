@@ -9,17 +9,16 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
-from types import FrameType
 
 from ..core.metrics import Plain, fetched
 from ..core.outcome import outcome_of
 from ..core.snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView, StreamName
 from ..core.stage import NEVER, Owner, Source, Stage
 from ..options import Options
-from ..sources.lifetime import Left, broke
 from ..system.descriptor import close_all
 from ..system.warnings import failure, forget, warn
 from ..system.worker import serves_a_pool, this_worker
@@ -32,7 +31,28 @@ from .thread import Ticker
 _LONGEST_FETCH = 60.0
 _ALL = sys.maxsize
 
-_innermost: ContextVar[Stage | None] = ContextVar("kbar_stage", default=None)
+
+class _Scope:
+    """A stage that is open in a context, and the scope around it; does not keep the stage alive."""
+
+    def __init__(self, stage: Stage, around: _Scope | None) -> None:
+        self._stage, self.around = weakref.ref(stage), around
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage; None once it is over."""
+        stage = self._stage()
+        return stage if stage and not stage.outcome else None
+
+
+_innermost: ContextVar[_Scope | None] = ContextVar("kbar_stage", default=None)
+
+
+def _scope() -> _Scope | None:
+    scope = _innermost.get()
+    while scope and not scope.stage:
+        scope = scope.around
+    return scope
 
 
 class Display:
@@ -63,6 +83,7 @@ class Display:
         self._exit_watched = False
         self._fetching = False
         self._silent = False
+        self._noticed = False
         self._unread: set[object] = set()  # outputs that were waited for in vain, until they take something again
 
     # Events, on the threads of the run.
@@ -90,8 +111,7 @@ class Display:
                 forget()
         self._draw_endings()  # the screen, and perhaps the very renderer, are wanted again
         with self._lock:
-            around = self.innermost()
-            parent = parent or around
+            parent = parent or self.innermost()
             while parent and parent.outcome:
                 parent = parent.parent
             stage = Stage(
@@ -110,7 +130,6 @@ class Display:
                 summary=options.summary if options else None,
                 owner=owner,
                 source=source,
-                around=around,
             )
             if parent:
                 parent.add(stage)
@@ -123,16 +142,14 @@ class Display:
             if initial:
                 self._post("resume", stage)
             self._rearm(stage)
-        _innermost.set(stage)
+        _innermost.set(_Scope(stage, _scope()))
         self._ticker.wake()
         return stage
 
     def innermost(self) -> Stage | None:
         """The innermost stage that is open in this context, which is a thread's or a task's."""
-        stage = _innermost.get()
-        while stage and stage.outcome:
-            stage = stage.around
-        return stage
+        scope = _scope()
+        return scope.stage if scope else None
 
     def running(self) -> list[Stage]:
         """All stages that are not over, outermost first; what has lost its owner is ended first."""
@@ -155,19 +172,23 @@ class Display:
                 self._rearm(stage)
 
     def start_epoch(self, stage: Stage) -> None:
-        """An epoch (an epoch) of `stage` begins."""
+        """An epoch of `stage` begins."""
         with self._lock:
             self._release_epoch(stage)
             stage.start_epoch()
 
-    def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None) -> None:
-        """An epoch of `stage` is done. It is drawn when the run goes on, with what `metrics` hold then."""
+    def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True) -> None:
+        """An epoch of `stage` is done; `hold` its line back until the run goes on, with what `metrics` hold then."""
         with self._lock:
-            stage.watch = NEVER  # the epoch's own line says it all
-            stage.finish_epoch(metrics)
-            for target in self._targets:
-                target.marks[stage.key] = (self.clock(), stage.done)
+            self._finish_epoch(stage, metrics)
+            if not hold:
+                self._release_epoch(stage)
         self._ticker.wake()
+
+    def notice(self) -> None:
+        """The owner of some stage may have ended; called at any moment, takes no lock and never waits."""
+        self._noticed = True
+        self._ticker.notice()
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
         """`stage` is over, and what is still open within it; once over, nothing happens.
@@ -176,19 +197,14 @@ class Display:
         its lines are where others print; or after half a second where the output does not take it.
         """
         with self._lock:
+            if self._noticed:
+                self._sweep()
             if stage.outcome:
                 return
             self._end_tree(stage, outcome)
-        _innermost.set(self.innermost())
+        _innermost.set(_scope())
         self._ticker.wake()
         self._draw_endings(lines=not stage.phase)
-
-    def leave(self, stage: Stage, frame: FrameType | None) -> None:
-        """The loop in `frame` has let go of what `stage` shows, by `break` or by an exception."""
-        if frame is None or broke(frame):
-            self.end(stage, "stopped")
-        else:
-            stage.owner = Left(frame)
 
     def close(self, outcome: Outcome = "interrupted") -> None:
         """Ends all that is open, each with its owner's outcome or else this one."""
@@ -308,7 +324,9 @@ class Display:
             failure("prints go where they may", error)
 
     def _say(self, stream: StreamName, text: str, held: bool) -> None:
-        """Somebody has printed a line; does not take the display's lock, for that may be anybody, at any moment."""
+        """Somebody has printed a line; takes the display's lock only if a run may have ended, whose bars come first."""
+        if self._noticed:
+            self.running()
         roots = self._roots
         message = Message(stream, text, self._wall(), roots[-1].run if roots else "")
         told = [t for t in self._targets if t.captures]
@@ -332,9 +350,11 @@ class Display:
         for inner in reversed(list(stage.walk())):
             if not inner.outcome:
                 own = self._owners_end(inner) if inner is not stage else None
-                self._end_one(inner, own or outcome)
+                complete = inner.phase and inner is not stage and inner.is_complete
+                self._end_one(inner, "done" if complete else own or outcome)
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
+        self._settle_epoch(stage)
         self._release_epoch(stage)
         stage.finish(outcome)
         parent = stage.parent
@@ -349,6 +369,21 @@ class Display:
                 target.finish(self._stages(target, self.clock()), self.clock())
         if not parent:
             self._roots = [] if last else [r for r in self._roots if r is not stage]
+
+    def _finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None) -> None:
+        stage.watch = NEVER  # the epoch's own line says it all
+        stage.finish_epoch(metrics)
+        for target in self._targets:
+            target.marks[stage.key] = (self.clock(), stage.done)
+
+    def _settle_epoch(self, stage: Stage) -> None:
+        """Count the epoch that the run was left in, if all its phases are done."""
+        metrics = stage.left_epoch_metrics()
+        if metrics is not None and stage.has_done_phases:
+            self._finish_epoch(stage, metrics)
+            self._release_epoch(stage)
+        elif metrics:
+            stage.logged.update(metrics)
 
     def _release_epoch(self, stage: Stage) -> None:
         if not stage.held_epoch:
@@ -409,7 +444,7 @@ class Display:
         """Posts the lines that this very step makes due; runs on the thread of the step."""
         with self._lock:
             if stage.outcome:
-                raise RuntimeError(f"the stage {stage.label!r} is over and cannot advance")
+                return  # a step that was under way when the stage ended
             stage.note_first()
             for target in self._targets:
                 if not target.renderer.live and target.covers(stage) and target.asks(stage, self.clock()):
@@ -460,11 +495,14 @@ class Display:
                 self._listen(target)
 
     def _sweep(self) -> None:
-        """Ends what has lost its owner."""
-        for stage in self._tree():
+        """Ends what has lost its owner, inner stages first."""
+        self._noticed = False
+        for stage in reversed(self._tree()):
             outcome = None if stage.outcome else self._owners_end(stage)
             if outcome:
                 self._end_tree(stage, outcome)
+            elif stage.epoch_left and not stage.has_running_phases:
+                self._settle_epoch(stage)
 
     def _owners_end(self, stage: Stage) -> Outcome | None:
         try:

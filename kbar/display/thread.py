@@ -34,6 +34,10 @@ class Ticker:
         self._wakings.put(urgent)
         self.start()
 
+    def notice(self) -> None:
+        """Calls `tick` in a moment, if the thread runs; takes no lock."""
+        self._wakings.put(False)
+
     def start(self) -> bool:
         """Starts the thread if need be; whether there is one."""
         with self._lock:

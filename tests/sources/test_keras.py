@@ -450,8 +450,8 @@ def test_an_epoch_tells_its_validation_metrics(
 ) -> None:
     """An epoch's line has the metrics of training and validation; its steps are those of training."""
     history = fit(model, bar, epochs=2, validation_data=FEW)
-    for epoch, epoch in enumerate(epochs(renderer)):
-        expected = {name: values[epoch] for name, values in history.history.items()}
+    for number, epoch in enumerate(epochs(renderer)):
+        expected = {name: values[number] for name, values in history.history.items()}
         assert dict(epoch.metrics) == expected
         assert (epoch.done, epoch.total) == (10, 10)
 

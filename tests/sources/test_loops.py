@@ -443,6 +443,7 @@ def test_quick_items_are_counted_too(renderer: RecordingRenderer) -> None:
     for i in kbar.track(range(5500), renderer=[renderer, lines]):
         if i == 5400:
             break
+    current().close()  # waits until all is drawn
     assert ends(renderer) == [("track", 5400, 5500, "stopped")]
     assert [e.stage.done for e in lines.events if e.kind == "progress"] == [1000, 2000, 3000, 4000, 5000]
 
@@ -521,6 +522,7 @@ def test_async_loops_end_as_others_do(leave: str, outcome: str, clock: FakeClock
                 if leave == "break":
                     break
                 raise {"error": OSError, "cancel": asyncio.CancelledError}[leave]()
+        clock.advance(0.1)
         assert ends(renderer) == [("track", 2, None, "stopped")]
 
     try:
@@ -895,7 +897,8 @@ def test_an_iterator_abandoned_half_way_is_stopped(how: str, clock: FakeClock, r
                     break
                 if i == 2:
                     return
-            assert ends(renderer) == [("track", 2, 5, "stopped")]  # at once
+            clock.advance(0.1)
+            assert ends(renderer) == [("track", 2, 5, "stopped")]  # with the next frame
         else:
             for _ in range(3):
                 next(iterator)
