@@ -217,11 +217,19 @@ class Stage:
         self.advance_to(self.done + 1, metrics)
         self._epoch_started = now
 
-    def left_epoch_metrics(self) -> dict[str, object] | None:
-        """Take the metrics of the epoch that the run was left in; None if the epoch is not over for certain."""
+    def settle_epoch(self) -> None:
+        """Finish the epoch that the run was left in, if its phases are done and no other is to come."""
         metrics, self.epoch_metrics, self.epoch_left = self.epoch_metrics, None, False
-        main = self._running_phases[0]._latest[2] if self._running_phases else None
-        return None if metrics is None else {**(main or {}), **metrics}
+        phases = self._running_phases
+        outcomes = [phase.outcome for phase in phases]
+        if metrics is None:
+            return
+        if outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
+            self.finish_epoch({**(phases[0]._latest[2] or {}), **metrics})
+            for child in self.children:
+                child._left_at = self.done  # what has failed is what the run has failed by
+        else:
+            self.logged.update(metrics)
 
     def _phase_over(self, phase: Stage, now: float) -> None:
         """Takes note of where the time of a part of the running epoch went."""
@@ -338,12 +346,6 @@ class Stage:
     def has_running_phases(self) -> bool:
         """Whether a phase of the running epoch is not over."""
         return any(not phase.outcome for phase in self._running_phases)
-
-    @property
-    def has_done_phases(self) -> bool:
-        """Whether the running epoch has phases, of which the last is done and none failed."""
-        outcomes = [phase.outcome for phase in self._running_phases]
-        return outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}
 
     @property
     def own_end(self) -> Outcome:

@@ -180,7 +180,10 @@ class Display:
     def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True) -> None:
         """An epoch of `stage` is done; `hold` its line back until the run goes on, with what `metrics` hold then."""
         with self._lock:
-            self._finish_epoch(stage, metrics)
+            stage.watch = NEVER  # the epoch's own line says it all
+            stage.finish_epoch(metrics)
+            for target in self._targets:
+                target.marks[stage.key] = (self.clock(), stage.done)
             if not hold:
                 self._release_epoch(stage)
         self._ticker.wake()
@@ -355,7 +358,6 @@ class Display:
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._settle_epoch(stage)
-        self._release_epoch(stage)
         stage.finish(outcome)
         parent = stage.parent
         if parent and not stage.phase and outcome in ("done", "stopped"):
@@ -370,20 +372,11 @@ class Display:
         if not parent:
             self._roots = [] if last else [r for r in self._roots if r is not stage]
 
-    def _finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None) -> None:
-        stage.watch = NEVER  # the epoch's own line says it all
-        stage.finish_epoch(metrics)
-        for target in self._targets:
-            target.marks[stage.key] = (self.clock(), stage.done)
-
     def _settle_epoch(self, stage: Stage) -> None:
         """Count the epoch that the run was left in, if all its phases are done."""
-        metrics = stage.left_epoch_metrics()
-        if metrics is not None and stage.has_done_phases:
-            self._finish_epoch(stage, metrics)
-            self._release_epoch(stage)
-        elif metrics:
-            stage.logged.update(metrics)
+        stage.watch = NEVER  # the epoch's own line says it all
+        stage.settle_epoch()
+        self._release_epoch(stage)
 
     def _release_epoch(self, stage: Stage) -> None:
         if not stage.held_epoch:
