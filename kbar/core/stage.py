@@ -277,6 +277,7 @@ class Stage:
             if self.phase and self.parent:
                 self.parent._learned[self.label] = self.done
         self.outcome = outcome
+        self.owner = None  # which may refer to this stage
 
     def look(self, now: float) -> None:
         """A frame may be drawn soon: whatever moves with time moves on."""

@@ -371,6 +371,8 @@ class Display:
                 target.finish(self._stages(target, self.clock()), self.clock())
         if not parent:
             self._roots = [] if last else [r for r in self._roots if r is not stage]
+            for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
+                each.children = []
 
     def _settle_epoch(self, stage: Stage) -> None:
         """Count the epoch that the run was left in, if all its phases are done."""
