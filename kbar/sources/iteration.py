@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
-from ..display.display import current
+from ..display.process import current
 from ..system.warnings import failure, from_signal
 from .lifetime import caller
 

@@ -13,7 +13,7 @@ from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Leave, Stage
 from ..core.throttle import ThrottleSpec
-from ..display.display import current
+from ..display.process import current
 from ..options import Options, RendererSpec
 from ..system.warnings import failure, from_signal
 from .lifetime import Call

@@ -16,7 +16,7 @@ from ..core.metrics import NO_MEAN, Mean, named, plain
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
-from ..display.display import current
+from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
 from ..system.warnings import from_signal, warn
 from .iteration import AsyncItems, Feed
