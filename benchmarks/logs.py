@@ -24,7 +24,7 @@ from dataclasses import replace
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import kbar
-from kbar.display.display import current
+from kbar.display.process import current
 from kbar.options import Options
 from kbar.renderers.jsonl import dumps, record_of
 from kbar.system.worker import this_worker

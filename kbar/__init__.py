@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .core.throttle import always as always
     from .core.throttle import every as every
     from .core.throttle import never as never
+    from .display.process import pause as pause
     from .renderers import NullRenderer as NullRenderer
     from .renderers import Renderer as Renderer
     from .renderers.jsonl import JsonLinesRenderer as JsonLinesRenderer
@@ -35,6 +36,7 @@ _HOMES = {
     "loop": "sources.loops",
     "stage": "sources.stages",
     "track": "sources.tracks",
+    "pause": "display.process",
     "NullRenderer": "renderers",
     "Renderer": "renderers",
     "JsonLinesRenderer": "renderers.jsonl",

@@ -8,14 +8,14 @@ import io
 import os
 import select
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .core.snapshot import Event, Snapshot
-from .display.display import Display, install
-from .display.thread import Ticker
+from .display.display import Display
+from .display.process import install
+from .display.thread import DrawingThread
 from .renderers import Renderer
 
 __all__ = ["FakeClock", "RecordingRenderer", "VirtualTerminal", "fake_clock"]
@@ -26,44 +26,62 @@ class FakeClock:
 
     def __init__(self, start: float = 1000.0) -> None:
         self.now = start
-        self._tick: Callable[[], float | None] = lambda: None
+        self._draw: Callable[[], None] = lambda: None
 
     def __call__(self) -> float:
         """Now, in seconds."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Moves on by `seconds`, in the steps a display would wake at."""
+        """Move on by `seconds`, in the steps in which a display draws."""
         until = self.now + seconds
         while self.now < until - 1e-9:
             self.now = min(until, self.now + 0.1)
-            self._tick()
+            self._draw()
 
 
-class _DirectTicker(Ticker):
+class _NoThread(DrawingThread):
     """Draws at once, on the thread that wakes it."""
 
-    def wake(self, urgent: bool = False) -> None:
-        self._tick()
+    _draws = False
 
     def start(self) -> bool:
-        return True
+        return not self._over
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
+    def wake(self, urgent: bool = False) -> None:
+        while not (self._over or self._draws):
+            self._draws = True
+            try:
+                seconds = self._step()
+            finally:
+                self._draws = False
+            self._over = seconds is None
+            if seconds != 0.0:
+                break
+
+    def notice(self) -> None:
+        """The next frame is soon enough."""
+
+    def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
         """Everything is drawn already."""
         return True
 
 
 @contextlib.contextmanager
 def fake_clock(start: float = 1000.0) -> Iterator[FakeClock]:
-    """Within the block, kbar's display runs on a `FakeClock`, without a thread of its own.
+    """Within the block, kbar's display runs on a `FakeClock`, without threads of its own.
 
-    Events are drawn where they happen, frames when the clock is advanced; whatever is still
-    open at the end of the block is closed.
+    Events are drawn where they happen, frames when the clock is advanced; what is still open at the end of the
+    block is closed.
     """
     clock = FakeClock(start)
-    display = Display(clock=clock, wall=clock, ticker=_DirectTicker)
-    clock._tick = display.tick
+    display = Display(clock=clock, wall=clock, thread=_NoThread)
+
+    def draw() -> None:
+        for target in list(display.targets):
+            target.thread.wake()
+
+    clock._draw = draw
     previous = install(display)
     try:
         yield clock

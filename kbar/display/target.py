@@ -1,218 +1,282 @@
-"""Owns one renderer's share of a run: when it draws, what it has yet to draw, and its failures."""
+"""One output of a run: a renderer, its throttle, its queue and its thread."""
 
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from ..core.metrics import fetched
 from ..core.snapshot import Event, Message, Snapshot, StageView
 from ..core.stage import Stage
 from ..core.throttle import Throttle, Tick
 from ..renderers import Renderer
-from ..system.warnings import failure, from_signal
+from ..system.output import Output
+from ..system.warnings import failure
+from .thread import DrawingThread
+
+if TYPE_CHECKING:
+    from .display import Display
 
 _T = TypeVar("_T")
-PATIENCE = 0.5  # seconds for which an output that does not read holds up the end of a run at most
-_FRAME = 1_000  # events that one frame takes
-_FLOOD = 20_000
-_MOST = 100_000  # events that are kept for a renderer that is not ready, days of a run's
-_SHARE = 4  # a screen rests for so many times as long as it took to draw
+_MOST_IN_A_FRAME = 1_000  # events
+_MOST = 100_000  # events that are kept for an output that does not take them
+_FRAME = 0.1  # seconds between two frames, unless the throttle wants it otherwise
+_LOOK = 0.5  # seconds after which somebody looks for stages that have lost their owner, at the latest
+_REST = 4  # a screen rests for so many times as long as it took to draw
 
 
 class Target:
-    """A renderer with its throttle, the part of the tree it draws, and what it has yet to draw.
+    """Draws what happens to some stages, on a thread of its own, when its throttle says so.
 
-    Once anything of the renderer's or the throttle's has failed, nothing more is asked of them
-    but to close.
+    What is drawn is decided under the display's lock; throttles are asked and frames drawn without it. Once
+    anything of the renderer's or the throttle's has failed, nothing more is asked of them but to close.
 
     Args:
+        display: whose stages they are.
         scopes: the stages it draws, with all within; none for all there are.
 
     Attributes:
         events: what happened since the last draw.
         marks: by stage, when (s) and at which position it was last drawn.
-        final: the last state, once the scope is over, `over_since` when (s).
-        moved: when it has drawn last (s).
-        closed: set once that is drawn and the streams are given back, or the target is given up.
-        awaited: to be set once nothing is yet to draw.
-        error: what it failed by.
+        final: the last state, once all that it draws is over.
+        is_closed: whether the last is drawn.
         captures: whether it is told what others print.
-        in_flight: whether the last frame, which holds what others have printed, may not have gone entirely.
-        where: what tells its output from others', also in later runs.
+        fetching: whether its thread fetches metrics, perhaps from a device.
     """
 
-    def __init__(self, renderer: Renderer, throttle: Throttle, scopes: list[Stage]) -> None:
-        self.renderer, self.throttle, self._scopes = renderer, throttle, scopes
+    def __init__(
+        self,
+        display: Display,
+        renderer: Renderer,
+        throttle: Throttle,
+        scopes: list[Stage],
+        thread: Callable[[Callable[[], float | None]], DrawingThread] = DrawingThread,
+    ) -> None:
+        self._display = display
+        self.renderer, self._throttle, self._scopes = renderer, throttle, scopes
         self.events: deque[Event | Message] = deque(maxlen=_MOST)
         self.marks: dict[int, tuple[float, int]] = {}
         self.final: tuple[StageView, ...] | None = None
-        self.over_since = math.inf
-        self.moved = -math.inf
-        self.closed = threading.Event()
-        self.awaited: list[threading.Event] = []
-        self.error: BaseException | None = None
-        self._rests_until = -math.inf
-        self._left = 0
-        self.in_flight = self._overflowed = False
-        self.where: object = None
-        self.captures = False
+        self.is_closed = self.captures = self.fetching = self._late = self._draws = False
+        self.thread = thread(self.step)
+        self._error: BaseException | None = None
+
+    # What it draws; with the display's lock held.
 
     @property
     def closing(self) -> bool:
         """Whether it has but to draw the last state."""
         return self.final is not None
 
-    def finish(self, last: tuple[StageView, ...], now: float) -> None:
-        """At time `now` (s) its scope is over; what others print from now on is not its to draw."""
-        self.final, self.over_since, self._left = last, now, len(self.events)
-
     @property
-    def finished(self) -> bool:
-        """Whether what it has taken to draw is its last."""
-        return self.closing and self._left <= 0
-
-    @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether all that it draws is over, if that is not simply all."""
-        return bool(self._scopes) and all(s.outcome for s in self._scopes)
+        return bool(self._scopes) and all(stage.outcome for stage in self._scopes)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is left to draw."""
+        return self.is_closed or not (self.events or self._draws)
 
     def draws_as(self, renderer: Renderer) -> bool:
-        """Whether `renderer` is its own, or one that writes to the same place."""
+        """Whether `renderer` is its own, or one that writes to the same file."""
         own = self.renderer
         return own is renderer or (own.place is not None and own.place == renderer.place)
 
     def include(self, stage: Stage) -> None:
-        """Draws `stage` as well."""
+        """Draw `stage` as well."""
         if not self.includes(stage):
             self._scopes.append(stage)
 
     def includes(self, stage: Stage) -> bool:
         """Whether `stage` is among what it draws."""
-        return not self._scopes or any(stage.within(s) for s in self._scopes)
-
-    @property
-    def period(self) -> float:
-        """How often time alone makes a draw due, in seconds."""
-        return self._guarded(lambda: self.throttle.period) or math.inf
+        return not self._scopes or any(stage.within(scope) for scope in self._scopes)
 
     def covers(self, stage: Stage) -> bool:
         """Whether what happens to `stage` is still its to draw."""
         return not self.closing and self.includes(stage)
 
-    def asks(self, stage: Stage, now: float) -> bool:
-        """Whether a draw of `stage` is due.
+    def post(self, event: Event | Message) -> None:
+        """Draw this with the next frame."""
+        self.events.append(event)
 
-        No line says the same again but because of the time, and none is for the last step: the
-        stage's end says it.
+    def tick(self, stage: Stage, now: float) -> Tick:
+        """What its throttle may know of `stage` at time `now` (s)."""
+        drawn_at, drawn_done = self.marks.get(stage.key, (stage.started, stage.initial))
+        return Tick(now, stage.done, stage.total, stage.started, drawn_at, drawn_done)
+
+    def mark(self, stage: Stage, now: float) -> None:
+        """Take note that `stage` is drawn as of time `now` (s)."""
+        self.marks[stage.key] = now, stage.done
+
+    # What is due; without the lock, for the throttle may be the user's.
+
+    def is_due(self, tick: Tick) -> bool:
+        """Whether a draw is due.
+
+        No line says the same again but because of the time, and none is for the last step: the stage's end says it.
         """
-        # A frame may come a little early, as timers have it, but not be missed.
-        tick = self._tick(stage, now + 0.01 if self.renderer.live else now)
         if not self.renderer.live:
-            again = tick.done == tick.drawn_done and now - tick.drawn_at < self.period
+            again = tick.done == tick.drawn_done and tick.now - tick.drawn_at < self.period
             if again or (tick.total is not None and tick.done >= tick.total):
                 return False
-        return bool(self._guarded(lambda: self.throttle(tick)))
+        return bool(self._guarded(lambda: self._throttle(tick)))
 
-    def next_step(self, stage: Stage, now: float) -> float:
+    def next_step(self, tick: Tick) -> float:
         """The position from which the count alone makes a draw due."""
-        return self._guarded(lambda: self.throttle.next_step(self._tick(stage, now))) or math.inf
-
-    def take_events(self, most: int = _FRAME) -> tuple[Event | Message, ...]:
-        """What is yet to draw, as much as one frame takes; others may add to it meanwhile."""
-        taken = tuple(self.events.popleft() for _ in range(min(len(self.events), most)))
-        self._left -= len(taken)
-        return taken
-
-    def flooded(self, now: float) -> bool:
-        """Whether at time `now` (s) others print faster than the output takes it, though it does take it."""
-        return len(self.events) > _FLOOD and self.renderer.live and now < self.progress + PATIENCE
-
-    def stuck(self, now: float) -> bool:
-        """Whether it is over, and nothing was taken of it for longer by time `now` (s) than anybody waits."""
-        return now > max(self.over_since, self.progress) + PATIENCE
+        return self._guarded(lambda: self._throttle.next_step(tick)) or math.inf
 
     @property
-    def holds_prints(self) -> bool:
-        """Whether it has yet to show what others have printed, who would have waited for the output for ever."""
-        mine = self.captures and self.renderer.screen and not self.error
-        return mine and (self.in_flight or any(isinstance(e, Message) for e in self.events.copy()))
+    def period(self) -> float:
+        """How often time alone makes a draw due, in seconds."""
+        return self._guarded(lambda: self._throttle.period) or math.inf
 
-    def tell(self, message: Message) -> None:
-        """Somebody has printed this."""
-        if len(self.events) == _MOST and not self._overflowed:
-            self._overflowed = True
-            lost = "KbarWarning: more is printed than is kept for who does not read: the oldest lines are lost"
-            self.events.append(replace(message, stream="stderr", text=lost))
-        self.events.append(message)
-
-    def put_first(self, messages: list[Message]) -> None:
-        """Draws these before what else there is."""
-        self.events.extendleft(reversed(messages))
-        self._left += len(messages)
-
-    @property
-    def progress(self) -> float:
-        """When anything was last taken of what it draws (s)."""
-        return max(self.moved, self.renderer.moved)
+    # Its life.
 
     def open(self) -> None:
-        """Opens the renderer."""
+        """Open the renderer."""
         self._guarded(self.renderer.open)
-        self.where = self.renderer.place or ("screen" if self.renderer.screen else id(self.renderer))
 
-    def ready(self, now: float) -> bool:
-        """Whether it is to be asked to draw at time `now` (s): its output takes it, and leaves time for others."""
-        urgent = self.closing or not self.renderer.live or len(self.events) > _FRAME
-        rested = urgent or now >= self._rests_until
-        if not rested or self._guarded(lambda: self.renderer.ready) is False:
-            return False
-        self.in_flight = False
-        return True
+    @property
+    def output(self) -> Output | None:
+        """What it writes to where a person looks, if that is known."""
+        return self.renderer.output
 
-    def behind(self, now: float) -> bool:
-        """Whether at time `now` (s) it has yet to draw what nothing keeps it from."""
-        if self.closed.is_set() or not self.stuck(now):
-            return not self.closed.is_set()
-        return not self.renderer.live and bool(self._guarded(lambda: self.renderer.ready))
+    @property
+    def must_finish(self) -> bool:
+        """Whether the interpreter cannot end before it has: it is in a device's library, in a stream, or has a file."""
+        waits = self.fetching or (self.output.flushing if self.output else not self.renderer.screen)
+        return waits and not self.is_closed
 
-    def draw(self, snapshot: Snapshot, clock: Callable[[], float]) -> None:
-        """Draws."""
-        started = clock()
-        self.in_flight = self.renderer.screen and any(isinstance(e, Message) for e in snapshot.events)
+    def wake(self, urgent: bool = False) -> None:
+        """See to it that what is due is drawn soon."""
+        self.thread.start()
+        self.thread.wake(urgent)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its last lines so many seconds at most, but not again where that was in vain."""
+        self.wake(urgent=True)
+        late = self.output.late if self.output else self._late
+        is_done = (lambda: self.is_closed) if self.closing else (lambda: self.is_drained)
+        late = not self.thread.wait(is_done, min(seconds, 0.01) if late else seconds)
+        if self.output and late:
+            self.output.late = True
+        self._late = late
+
+    def step(self) -> float | None:
+        """Draw what is due; return the seconds until it wants to be called again, None once it is closed."""
+        if self.is_closed:
+            return None
+        began = self._display.clock()
+        if self._error is None and not self._may_draw():
+            return _FRAME
+        snapshot = self._error is None and self._due_snapshot(began)
+        if snapshot:
+            self._draw(snapshot)
+        with self._display.lock:
+            self._draws = False
+            more = bool(self.events) and self._error is None
+            last = self._error is not None or (self.closing and not more)
+        if last:
+            self._close()
+            return None
+        if more:
+            return 0.0
+        took = self._display.clock() - began
+        rest = _REST * took if self.renderer.live and not self.closing else 0.0
+        return max(self._until_next(), rest)
+
+    def _may_draw(self) -> bool:
+        """Whether nobody is asked anything; what is over is drawn all the same."""
+        pauses = self._display.pauses
+        with self._display.lock:
+            if self.output and self.output.is_terminal and pauses.is_ordinary:
+                self.output.adopt_mode()
+            if self.closing or self.output is None or self.output.is_free:
+                pauses.end(self)
+            else:
+                pauses.begin(self)
+            return self.closing or not pauses.active
+
+    def _due_snapshot(self, now: float) -> Snapshot | None:
+        """What there is to draw now, if anything is due."""
+        ahead = (
+            0.01 if self.renderer.live else 0.0
+        )  # a frame may come a little early, as timers have it, but not be missed
+        with self._display.lock:
+            leaves = [stage for stage in self._display.look() if stage.is_leaf and self.covers(stage)]
+            ticks = [self.tick(stage, now + ahead) for stage in leaves]
+        due = [stage for stage, tick in zip(leaves, ticks, strict=True) if self.is_due(tick)]
+        with self._display.lock:
+            if not self.renderer.live:
+                for stage in due:
+                    if self.covers(stage) and not stage.outcome:
+                        self.post(self._display.progress(stage))
+                        self.mark(stage, now)
+            elif not due and not self.events:
+                return None
+            self._draws = True
+            events = tuple(self.events.popleft() for _ in range(min(len(self.events), _MOST_IN_A_FRAME)))
+            if self.renderer.live:
+                self.marks = {leaf.key: (now, leaf.done) for leaf in leaves}
+                return Snapshot(self.final if self.final is not None else self.stages(now), events)
+        for stage in due:
+            self._display.rearm(stage)
+        return Snapshot((), events) if events else None
+
+    def stages(self, now: float) -> tuple[StageView, ...]:
+        """All stages on show at time `now` (s); with the lock held."""
+        shown = [
+            stage
+            for stage in self._display.tree()
+            if self.includes(stage) and not stage.stale and not (stage.root.outcome and stage.leave == "none")
+        ]
+        # The epochs' metrics stand in their own lines, or in the last state where those are not kept.
+        return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
+
+    def _draw(self, snapshot: Snapshot) -> None:
+        self.fetching = True  # this may wait for a device
+        try:
+            snapshot = fetched(snapshot, {})
+        finally:
+            self.fetching = False
         self._guarded(lambda: self.renderer.draw(snapshot))
-        ended = clock()
-        self._rests_until = ended + _SHARE * (ended - started)
-        self.moved = ended
 
-    def close(self) -> None:
-        """Closes the renderer and, if anything has failed, tells of it."""
+    def _until_next(self) -> float:
+        """Seconds until something may be due."""
+        if not self.renderer.live:
+            return min(_LOOK, max(_FRAME, self.period))
+        period = max(0.02, min(_FRAME, self.period))
+        with self._display.lock:
+            stages = self._display.tree()
+            # In step with the seconds of the run's clock, so that none is shown late.
+            late = (self._display.clock() - stages[0].started) % period if stages else 0.0
+        return period - late + (period if late > period / 2 else 0.0)
+
+    def _close(self) -> None:
+        """Close the renderer and, if anything has failed, say so."""
         try:  # also after a failure: what it has of the terminal it must give back
             self.renderer.close()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self.error = self.error or error
-        if self.error:
-            failure(f"{type(self.renderer).__name__} is given up", self.error)
-
-    def _tick(self, stage: Stage, now: float) -> Tick:
-        at, done = self.marks.get(stage.key, (stage.started, stage.initial))
-        return Tick(now, stage.done, stage.total, stage.started, at, done)
+            self._error = self._error or error
+        finally:
+            self._display.closed(self)
+            self.is_closed = True
+        if self._error:
+            failure(f"{type(self.renderer).__name__} is given up", self._error)
 
     def _guarded(self, call: Callable[[], _T]) -> _T | None:
         """What `call` returns; None once this target has failed."""
-        if self.error:
+        if self._error:
             return None
         try:
             return call()
         except KeyboardInterrupt:  # the user's, on the thread of a step
             raise
         except BaseException as error:  # SystemExit as well: no output is a reason to end the process
-            if from_signal(error):
-                raise
-            self.error = error
+            self._error = error
             return None

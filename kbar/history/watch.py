@@ -344,7 +344,7 @@ class Watch:
             self._renderer.open()
             self._open = True
         stages = [view for run in self._runs.values() for view in run.views(now, self._label(run))]
-        if self._renderer.ready and (self._renderer.live or self._events):
+        if self._renderer.live or self._events:
             events, self._events = tuple(self._events), []
             self._renderer.draw(Snapshot(tuple(stages), events))
 

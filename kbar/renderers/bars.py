@@ -1,52 +1,51 @@
-"""Owns what all renderers of bars share: frames, and which terminal they go to."""
+"""What all renderers of bars share: which stream they draw on, and what lies above the bars."""
 
 from __future__ import annotations
 
-import math
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import IO, Any
 
+from ..core.snapshot import Snapshot
 from ..core.throttle import ThrottleSpec
-from ..system.terminal import Frame, Shared
+from ..system.output import SharedStream
+from ..system.terminal import output_of
 from .base import Renderer
+from .layout import Row, lines_above, rows
 
 
 class BarRenderer(Renderer):
-    """Draws bars, each frame by one write.
+    """Draws a line for each bar: on a terminal below what others print, elsewhere once the run is over.
 
     Args:
         file: a text stream to draw on; `sys.stdout` as it is when a run begins, if None.
         throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
     """
 
-    captures = True
-
     def __init__(self, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None) -> None:
         super().__init__(throttle=throttle)
-        self._file = Shared(file)
-        self._frame: Frame | None = None
+        self._file = SharedStream(file)
 
-    def _open_frame(self) -> Frame:
-        self._frame = frame = Frame(self._file.or_stdout())
-        # A stand-in that somebody has put in stdout's place is taken to lead to the terminal there is.
-        self.place = None if self._file.stream is None and isinstance(frame.place, int) else frame.place
-        frame.fresh_line()
-        return frame
+    @abstractmethod
+    def bar_lines(self, bars: Sequence[Row], width: int) -> list[str]:
+        """Each bar as a line of text of at most `width` columns, with colours if there are any."""
 
-    def _close_frame(self) -> None:
-        frame, self._frame, self.place = self._frame, None, None
-        if frame is not None:
-            frame.commit()
-            frame.close()
+    def open(self) -> None:
+        """Begin a run."""
+        self.output = output_of(self._file.or_stdout())
 
-    @property
-    def ready(self) -> bool:
-        """Whether a frame would not have to wait."""
-        return self._frame is None or self._frame.ready
+    def draw(self, snapshot: Snapshot) -> None:
+        """Draw a frame, finished epochs above it."""
+        assert self.output is not None
+        width = self.output.size[0] - 1  # a full last column would make some terminals wrap
+        bars = rows(snapshot.stages, width)
+        self.output.draw(lines_above(snapshot, width), self.bar_lines(bars, width))
 
-    @property
-    def moved(self) -> float:
-        """When something of a frame was last taken."""
-        return -math.inf if self._frame is None else self._frame.moved
+    def close(self) -> None:
+        """End the run, and leave its last state."""
+        output, self.output = self.output, None
+        if output is not None:
+            output.leave()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_frame": None, "place": None}
+        return {**self.__dict__, "output": None}

@@ -5,56 +5,18 @@ from __future__ import annotations
 import io
 import os
 from abc import abstractmethod
-from typing import IO, Any, ClassVar, Protocol, Union
+from typing import IO, Any, ClassVar, Union
 
 from ..core.snapshot import Event, Message, Snapshot
 from ..core.throttle import Throttle, ThrottleSpec, every
 from ..system.logfile import LogFile, check_path
-from ..system.terminal import Output, Shared
+from ..system.output import SharedStream
+from ..system.terminal import output_of
 from ..system.worker import Worker, this_worker
 from .base import Renderer
 
 FileSpec = Union[str, "os.PathLike[str]", IO[str], None]
 """A path to append to, a text stream, or None for `sys.stdout` as it is when a run begins."""
-
-
-class Out(Protocol):
-    """Where lines go."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether lines would not have to wait."""
-
-    def write(self, line: str) -> None:
-        """Takes one line, without its end."""
-
-    def commit(self, last: bool) -> None:
-        """What was taken is to be written by now, and safe if it is the `last` of a stage."""
-
-    def close(self) -> None:
-        """There are no more lines."""
-
-
-class _Stream:
-    """Lines for a text stream, which is somebody else's to close."""
-
-    def __init__(self, stream: IO[str] | None) -> None:
-        self._output = Output(stream)
-        self._lines: list[str] = []
-
-    @property
-    def ready(self) -> bool:
-        return self._output.ready
-
-    def write(self, line: str) -> None:
-        self._lines.append(line + "\n")
-
-    def commit(self, last: bool) -> None:
-        text, self._lines = "".join(self._lines), []
-        self._output.write(text)
-
-    def close(self) -> None:
-        self._output.close()
 
 
 class LineRenderer(Renderer):
@@ -94,8 +56,8 @@ class LineRenderer(Renderer):
         self.screen = file is None
         self.captures = messages
         self.place = self._path = given if isinstance(given, str) else None
-        self._stream = Shared(None if isinstance(given, str) else given)
-        self._out: Out | None = None
+        self._stream = SharedStream(None if isinstance(given, str) else given)
+        self._log: LogFile | None = None
         self._worker: Worker | None = None
 
     @abstractmethod
@@ -112,29 +74,28 @@ class LineRenderer(Renderer):
         return self._worker or this_worker()
 
     def open(self) -> None:
-        """A run begins."""
+        """Begin a run."""
         self._worker = this_worker()
-        self._out = LogFile(self._path, self.gap) if self._path else _Stream(self._stream.or_stdout())
-
-    @property
-    def ready(self) -> bool:
-        """Whether lines would not have to wait."""
-        return self._out is None or self._out.ready
+        if self._path:
+            self._log = LogFile(self._path, self.gap)
+        elif self.screen or self._stream.stream is not None:
+            self.output = output_of(self._stream.or_stdout())
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Writes the lines."""
-        assert self._out is not None
-        for event in snapshot.events:
-            line = self.line(event)
-            if line:
-                self._out.write(line)
-        self._out.commit(any(isinstance(e, Event) and e.kind in ("epoch", "end") for e in snapshot.events))
+        """Write the lines."""
+        lines = [line for event in snapshot.events if (line := self.line(event))]
+        if self.output is not None:
+            self.output.write_lines(lines)
+        elif self._log is not None:
+            for line in lines:
+                self._log.write(line)
+            self._log.commit(any(isinstance(e, Event) and e.kind in ("epoch", "end") for e in snapshot.events))
 
     def close(self) -> None:
-        """The run is over."""
-        if self._out:
-            self._out.close()
-        self._out = self._worker = None
+        """End the run."""
+        if self._log is not None:
+            self._log.close()
+        self.output = self._log = self._worker = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_out": None, "_worker": None}
+        return {**self.__dict__, "output": None, "_log": None, "_worker": None}

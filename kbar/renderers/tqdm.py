@@ -1,24 +1,20 @@
-"""Owns bars drawn by tqdm, or by any class with its interface: one tqdm bar for each line."""
+"""Bars drawn by tqdm, or by any class with its interface."""
 
 from __future__ import annotations
 
-import os
-import threading
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import IO, Any, Protocol
 
-from ..core.snapshot import Snapshot
 from ..core.throttle import ThrottleSpec
-from ..system.terminal import Frame
 from .bars import BarRenderer
-from .layout import Row, lines_above, rows
+from .layout import Row
 
 
 class TqdmRenderer(BarRenderer):
     """Draws bars with tqdm.
 
     Args:
-        tqdm_class: a class with tqdm's interface; `tqdm.auto.tqdm` if None, which draws
-            widgets in a notebook.
+        tqdm_class: a class with tqdm's interface; `tqdm.auto.tqdm` if None, which draws widgets in a notebook.
         file: a text stream to draw on; `sys.stdout` as it is when a run begins, if None.
         throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
 
@@ -34,112 +30,118 @@ class TqdmRenderer(BarRenderer):
             isinstance(tqdm_class, type) and all(hasattr(tqdm_class, name) for name in ("refresh", "close", "write"))
         ):
             raise TypeError(f"tqdm_class must be a class with tqdm's interface; got {tqdm_class!r}")
-        self._given = tqdm_class
-        self._class: Any = None
-        self._bars: list[Any] = []
-        self._keys: list[int] = []
-        self._width = 0
+        self._class = tqdm_class
+        self._bars: _Bars | None = None
 
     def open(self) -> None:
-        """A run begins."""
-        from tqdm.auto import tqdm
+        """Begin a run."""
+        from tqdm.auto import tqdm as chosen
+        from tqdm.std import tqdm as standard
 
-        base: type[Any] = self._given or tqdm
+        super().open()
+        tqdm_class: Any = self._class or chosen
+        assert self.output is not None
+        if getattr(tqdm_class, "display", None) is standard.display:
+            self._bars = _TextBars(tqdm_class, self.output.ascii)
+        else:
+            self._bars = _OwnBars(tqdm_class)
 
-        # A class of its own, so that these settings are not forced on the user's bars. Made thus, its bars
-        # and the user's know nothing of each other, and no thread meddles with the pace.
-        plain = base.__new__ is tqdm.__new__  # type: ignore[comparison-overlap]  # it is where nobody has his own
-        apart = {"__new__": lambda cls, *_, **__: object.__new__(cls)} if plain else {}
-        self._class = type(base.__name__, (base,), {"monitor_interval": 0, **apart})
-        self._class.set_lock(threading.RLock())  # a plain one; one that is shared with processes costs semaphores
-        self._open_frame()
-
-    def draw(self, snapshot: Snapshot) -> None:
-        """Draws a frame, finished epochs above it."""
-        frame = self._frame
-        assert frame is not None
-        columns, lines = frame.size
-        width = columns - 1  # a full last column would make some terminals wrap
-        above = lines_above(snapshot, width)
-        if frame.surface == "terminal":  # tqdm blanks what it remembers, which others may have moved
-            frame.write("\r\x1b[J")
-        elif above:
-            for bar in self._bars:
-                bar.clear()
-        frame.write("".join(f"{line}\n" for line in above))
-        wanted = rows(snapshot.stages, width)
-        if width != self._width and self._bars and not self._bars[0].gui:
-            # tqdm blanks what was longer before; on a terminal that got narrower that would wrap.
-            for bar in self._bars:
-                bar.sp = bar.status_printer(bar.fp)
-        self._width = width
-        while len(self._bars) > len(wanted):
-            gone = self._bars.pop()
-            gone.total = None  # it is taken away, not cut short: a widget would turn red and stay
-            _close(gone)
-        for bar, row in zip(self._bars, wanted, strict=False):
-            bar.nrows = lines
-            self._redraw(bar, row, width)
-        for row in wanted[len(self._bars) :]:
-            self._bars.append(self._new_bar(frame, row, width))
-        self._keys = [row.view.key for row in wanted]
-        frame.commit()
+    def bar_lines(self, bars: Sequence[Row], width: int) -> list[str]:
+        """Each bar as tqdm draws it; none of those that draw themselves."""
+        assert self._bars is not None
+        return self._bars.draw(bars, width)
 
     def close(self) -> None:
-        """The run is over."""
-        for bar in self._bars:
-            bar.leave = True
-            _close(bar)
-        self._close_frame()
-        self._class = None
-        self._bars, self._keys = [], []
+        """End the run, and leave its last state."""
+        super().close()
+        if self._bars is not None:
+            self._bars.close()
+        self._bars = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_class": None, "_bars": [], "_keys": []}
+        return {**super().__getstate__(), "_bars": None}
 
-    def _new_bar(self, frame: Frame, row: Row, width: int) -> Any:
+
+class _Bars(Protocol):
+    """One bar of tqdm's for each row."""
+
+    def draw(self, rows: Sequence[Row], width: int) -> list[str]:
+        """Draw the rows; return those that are lines of text."""
+
+    def close(self) -> None:
+        """Draw nothing more, and leave what is there."""
+
+
+class _TextBars:
+    """Bars of a class that draws text: kbar decides where it goes."""
+
+    def __init__(self, tqdm_class: Any, ascii: bool) -> None:
+        self._class, self._ascii = tqdm_class, ascii
+
+    def draw(self, rows: Sequence[Row], width: int) -> list[str]:
+        return [self._line(row, width) for row in rows]
+
+    def close(self) -> None:
+        pass
+
+    def _line(self, row: Row, width: int) -> str:
+        bar = f"|{{bar:{row.bar - 2}}}|"
+        if row.view.fraction is None:  # tqdm draws no bar without a total, so the line brings its own
+            bar = f"|{_moving(row.bar - 2, row.view.seen, '#' if self._ascii else '█')}|"
+        line: str = self._class.format_meter(
+            n=row.view.stands_at,
+            total=row.view.total,
+            elapsed=row.view.elapsed,
+            ncols=width,
+            ascii=self._ascii,
+            bar_format=_format(row, bar),
+        )
+        return line
+
+
+class _OwnBars:
+    """Bars of a class that draws by its own means, such as a notebook's widgets."""
+
+    def __init__(self, tqdm_class: Any) -> None:
+        self._class = tqdm_class
+        self._bars: list[Any] = []
+        self._keys: list[int] = []
+
+    def draw(self, rows: Sequence[Row], width: int) -> list[str]:
+        while len(self._bars) > len(rows):
+            gone = self._bars.pop()
+            gone.total = None  # it is taken away, not cut short: a widget would turn red and stay
+            gone.close()
+        for bar, row, key in zip(self._bars, rows, self._keys, strict=False):
+            if row.view.key != key:
+                bar.reset(total=row.view.total)  # a widget learns its full width from this alone
+            bar.total, bar.n = row.view.total, row.view.stands_at
+            bar.bar_format = _format(row, "{bar}")
+            bar.refresh()
+        for row in rows[len(self._bars) :]:
+            self._bars.append(self._new(row, len(self._bars)))
+        self._keys = [row.view.key for row in rows]
+        return []
+
+    def close(self) -> None:
+        for bar in self._bars:
+            bar.leave = True
+            bar.close()
+
+    def _new(self, row: Row, position: int) -> Any:
         return self._class(
             total=row.view.total,
             initial=row.view.stands_at,
-            bar_format=_bar_format(row, False, frame.ascii),
-            file=frame,
-            ascii=frame.ascii,
-            ncols=width,
-            nrows=frame.size[1],
-            position=len(self._bars),
-            **{name: 0 for name in _SET if f"TQDM_{name.upper()}" in os.environ},
+            bar_format=_format(row, "{bar}"),
+            position=position,
             mininterval=0,
             miniters=1,
             leave=False,
         )
 
-    def _redraw(self, bar: Any, row: Row, width: int) -> None:
-        if bar.gui and row.view.key not in self._keys:
-            bar.reset(total=row.view.total)  # a widget learns its full width from this alone
-        bar.total, bar.n = row.view.total, row.view.stands_at
-        bar.bar_format = _bar_format(row, bar.gui, bar.ascii is True)
-        bar.ncols = width
-        bar.refresh()
 
-
-_SET = ("delay", "disable", "gui", "write_bytes")  # what is set there is about the user's own bars
-
-
-def _close(bar: Any) -> None:
-    try:
-        bar.close()
-    except RuntimeError:  # tqdm looks through the user's bars, too, which may change meanwhile
-        if bar.leave:
-            bar.display(pos=0)
-            bar.fp.write("\n")
-
-
-def _bar_format(row: Row, gui: bool, ascii: bool) -> str:
-    """The line as tqdm's format: all text is kbar's, only the bar is left to tqdm."""
-    width = row.bar - 2
-    bar = "{bar}" if gui else f"|{{bar:{width}}}|"
-    if row.view.fraction is None:  # tqdm draws no bar without a total, so the line brings its own
-        bar = f"|{_moving(width, row.view.seen, '#' if ascii else '█')}|"
+def _format(row: Row, bar: str) -> str:
+    """The row as tqdm's format: all text is kbar's, only the bar is left to tqdm."""
     title, tail = (text.replace("{", "{{").replace("}", "}}") for text in (row.title, row.tail))
     return f"{title} {bar} {tail}"
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
-from ..display.display import current
+from ..display.process import current
 from ..system.warnings import failure
 from .lifetime import FrameMark, LeftLoop, comprehension, on_release
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
-from ..display.display import current
+from ..display.process import current
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.metrics import NO_MEAN, Mean, named, plain
 from ..core.stage import Stage
-from ..display.display import current
+from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
 from ..system.warnings import from_signal, warn
 from . import arguments

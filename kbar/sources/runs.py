@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
-from ..display.display import current
+from ..display.process import current
 from ..options import Options
 from .lifetime import Call, callback_list
 

@@ -13,7 +13,7 @@ from ..core.metrics import named
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
-from ..display.display import current
+from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
 from . import arguments
 from .iteration import end

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from ..core.stage import Stage
-from ..display.display import current
+from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
 from . import arguments
 from .iteration import AsyncItems, Feed, end

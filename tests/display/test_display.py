@@ -19,10 +19,10 @@ from hypothesis.stateful import (
 )
 
 import kbar
-from kbar.core.snapshot import Message, Snapshot
+from kbar.core.snapshot import Snapshot
 from kbar.core.stage import Stage
-from kbar.display.display import Display, current, install
-from kbar.display.target import Target
+from kbar.display.display import Display
+from kbar.display.process import current, install
 from kbar.options import Options
 from kbar.testing import FakeClock, RecordingRenderer, fake_clock
 
@@ -447,13 +447,3 @@ class Tree(RuleBasedStateMachine):
 
 def test_any_legal_sequence_of_events_is_drawn_truthfully() -> None:
     run_state_machine_as_test(Tree, settings=settings(max_examples=150, stateful_step_count=30, deadline=None))
-
-
-def test_what_is_printed_and_never_read_is_not_kept_for_ever_and_that_is_said() -> None:
-    target = Target(RecordingRenderer(), kbar.always, [])
-    for n in range(100_100):
-        target.tell(Message("stdout", str(n)))
-    texts = [message.text for message in target.events if isinstance(message, Message)]
-    assert len(texts) == 100_000
-    assert texts[-1] == "100099"
-    assert sum("oldest lines are lost" in text for text in texts) == 1

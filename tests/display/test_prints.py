@@ -1,14 +1,18 @@
-"""What others print while bars are up."""
+"""What the user prints while bars are up: written through at once, above them."""
 
 from __future__ import annotations
 
+import builtins
+import contextlib
+import io
 import sys
 from typing import Any
 
 import pytest
 
 import kbar
-from kbar.display.display import current
+from kbar.core.stage import Stage
+from kbar.display.process import current
 from kbar.options import Options
 from kbar.testing import FakeClock, VirtualTerminal
 
@@ -22,37 +26,107 @@ def standard_output(monkeypatch: pytest.MonkeyPatch) -> VirtualTerminal:
     return terminal
 
 
-def begin(renderer: Any, **options: Any) -> kbar.StageView | Any:
+def begin(renderer: Any, **options: Any) -> Stage:
     return current().begin("evaluate", unit="step", total=10, options=Options(renderer, **options))
 
 
+def lines_of(terminal: VirtualTerminal) -> list[str]:
+    """The lines on the screen that are not blank."""
+    return [line for line in terminal.text.splitlines() if line]
+
+
 @pytest.mark.parametrize("renderer", RENDERERS)
-def test_whole_lines_go_above_the_bars_unchanged_and_in_order(
+def test_prints_are_there_at_once_unchanged_and_in_order_above_the_bars(
     renderer: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = standard_output(monkeypatch)
     stage = begin(RENDERERS[renderer]())
     print("one")
+    assert lines_of(terminal) == ["one"]
     print("[bold]two[/] {x}", end="")
+    assert lines_of(terminal) == ["one", "[bold]two[/] {x}"]
     clock.advance(0.1)
-    assert terminal.text.splitlines()[0] == "one"
-    assert "two" not in terminal.text
+    assert lines_of(terminal)[-1].startswith("evaluate")
     print(" three\n" + "x" * 70)
     stage.advance_to(5)
     clock.advance(0.1)
-    lines = terminal.text.splitlines()
+    lines = lines_of(terminal)
     assert lines[:4] == ["one", "[bold]two[/] {x} three", "x" * 60, "x" * 10]
     assert lines[4].startswith("evaluate")
     print("unfinished", end="")
     current().end(stage, "done")
-    print(", and after")
-    lines = terminal.text.splitlines()
-    assert lines[4].startswith("evaluate")
-    assert lines[5:] == ["unfinished, and after"]
+    print("after")
+    assert lines_of(terminal)[4] == "unfinished"
+    assert lines_of(terminal)[5].startswith("evaluate")
+    assert lines_of(terminal)[6:] == ["after"]
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_a_line_of_dots_grows_with_bars_below_it(
+    renderer: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = standard_output(monkeypatch)
+    stage = begin(RENDERERS[renderer]())
+    for n in range(1, 6):
+        print(".", end="", flush=True)
+        clock.advance(0.1)
+        assert lines_of(terminal)[0] == "." * n
+        assert lines_of(terminal)[1].startswith("evaluate")
+    current().end(stage, "done")
+    assert lines_of(terminal)[0] == "....."
+
+
+def test_the_stream_object_stays_and_gets_its_own_write_back(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = standard_output(monkeypatch)
+    stage = begin("rich")
     assert sys.stdout is terminal
+    assert sys.stdout.write("five\n") == 5
+    current().end(stage, "done")
+    assert "write" not in vars(terminal)
+    assert "flush" not in vars(terminal)
 
 
-def test_a_place_that_somebody_has_taken_is_not_given_back(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_was_replaced_before_is_called_and_comes_back(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = standard_output(monkeypatch)
+    seen: list[str] = []
+    original = terminal.write
+
+    def replaced(text: str) -> int:
+        seen.append(text)
+        return original(text)
+
+    monkeypatch.setattr(terminal, "write", replaced)
+    stage = begin("rich")
+    print("here")
+    current().end(stage, "done")
+    assert "here" in "".join(seen)
+    assert vars(terminal)["write"] is replaced
+
+
+def test_a_write_that_is_replaced_meanwhile_stays_and_works(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = standard_output(monkeypatch)
+    stage = begin("rich")
+    seen: list[str] = []
+    shadowed = terminal.write
+
+    def replaced(text: str) -> int:
+        seen.append(text)
+        return shadowed(text)
+
+    monkeypatch.setattr(terminal, "write", replaced)
+    print("during")
+    current().end(stage, "done")
+    print("after")
+    assert "during" in "".join(seen)
+    assert "after" in "".join(seen)
+    assert lines_of(terminal)[-1] == "after"
+
+
+def test_a_stream_that_takes_the_place_of_stdout_is_left_there(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     standard_output(monkeypatch)
     stage = begin(kbar.RichRenderer())
     other = VirtualTerminal(60, 20)
@@ -61,43 +135,28 @@ def test_a_place_that_somebody_has_taken_is_not_given_back(clock: FakeClock, mon
     assert sys.stdout is other
 
 
-@pytest.mark.parametrize("renderer", ["none", kbar.LogRenderer()], ids=["none", "log"])
-def test_prints_are_left_alone_where_nobody_puts_them_above_bars(
-    renderer: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("options", [{"renderer": "none"}, {"renderer": "rich", "capture": False}])
+def test_streams_are_left_alone_where_nothing_is_to_be_kept_apart(
+    options: dict[str, Any], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = standard_output(monkeypatch)
-    stage = begin(renderer)
-    assert sys.stdout is terminal
+    stage = begin(**options)
+    assert "write" not in vars(terminal)
     print("here")
     assert "here" in terminal.text
     current().end(stage, "done")
 
 
-def test_capture_can_be_left_out(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = standard_output(monkeypatch)
-    stage = begin("rich", capture=False)
-    assert sys.stdout is terminal
-    current().end(stage, "done")
-
-
-def test_the_stand_in_behaves_as_the_stream_does(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = standard_output(monkeypatch)
-    stage = begin("rich")
-    assert sys.stdout is not terminal
-    assert sys.stdout.isatty()
-    assert sys.stdout.fileno() == terminal.fileno()
-    assert sys.stdout.encoding == "utf-8"
-    assert sys.stdout.write("five\n") == 5
-    current().end(stage, "done")
-
-
 @pytest.mark.parametrize("renderer", RENDERERS)
-def test_bars_begin_on_a_line_of_their_own(renderer: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["t", "training… "])
+def test_what_is_left_of_a_run_begins_on_a_line_of_its_own(
+    renderer: str, text: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     terminal = standard_output(monkeypatch)
-    print("training… ", end="")
+    print(text, end="")
     current().end(begin(RENDERERS[renderer]()), "done")
-    first, second = terminal.text.splitlines()
-    assert first == "training…"
+    first, second = lines_of(terminal)
+    assert first == text.strip()
     assert second.startswith("evaluate")
 
 
@@ -105,7 +164,6 @@ def test_a_renderer_that_fails_gives_the_streams_back_at_once(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is printed from then on is no longer touched."""
-
     terminal = standard_output(monkeypatch)
 
     def fails(tick: kbar.Tick) -> bool:
@@ -113,7 +171,7 @@ def test_a_renderer_that_fails_gives_the_streams_back_at_once(
 
     with pytest.warns(kbar.KbarWarning, match="RichRenderer is given up: RuntimeError: no"):
         stage = begin("rich", throttle=fails)
-    assert sys.stdout is terminal
+    assert "write" not in vars(terminal)
     print("mine")
     before = terminal.text
     clock.advance(1.0)
@@ -121,17 +179,90 @@ def test_a_renderer_that_fails_gives_the_streams_back_at_once(
     assert terminal.text == before
 
 
-def test_a_line_that_is_rewritten_is_its_latest_and_costs_no_more_with_time(
+def test_lines_of_a_log_begin_a_line_beside_a_print_that_is_begun(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    stage = begin("log", throttle=kbar.every(steps=5))
+    print("loading ... ", end="", flush=True)
+    stage.advance_to(5)
+    print("done")
+    current().end(stage, "done")
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if not line.startswith("1970")] == ["loading ... ", "done"]
+    assert sum(" evaluate " in line for line in lines) == 3
+
+
+class Recorded(kbar.NullRenderer):
+    """A log that wants to know what is printed."""
+
+    live = False
+    captures = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def draw(self, snapshot: kbar.Snapshot) -> None:
+        self.texts += [event.text for event in snapshot.events if isinstance(event, kbar.Message)]
+
+
+def test_a_log_is_told_each_line_and_of_one_that_is_rewritten_the_latest(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    log = Recorded()
+    stage = begin(log)
+    print("one\ntwo", end="")
+    print(" three")
+    for percent in range(100):
+        print(f"\rdownloading {percent}%", end="")
+    print("\nafter")
+    with contextlib.redirect_stdout(io.StringIO()):
+        print("elsewhere")
+    current().end(stage, "done")
+    assert log.texts == ["one", "two three", "\rdownloading 99%"[1:], "after"]
+
+
+def test_input_hides_the_bars_and_its_time_counts_for_nothing(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = standard_output(monkeypatch)
+
+    def answer(prompt: str = "") -> str:
+        terminal.write(prompt)
+        clock.advance(100.0)
+        assert lines_of(terminal) == [prompt.strip()]
+        return "yes"
+
+    monkeypatch.setattr(builtins, "input", answer)
+    stage = begin("rich")
+    stage.advance_to(5)
+    clock.advance(1.0)
+    assert input("Continue? ") == "yes"
+    clock.advance(0.2)
+    assert lines_of(terminal)[-1].startswith("evaluate")
+    with current().lock:
+        view = stage.view(current().clock())
+    assert view.elapsed == pytest.approx(1.2)
+    assert not view.stalled
+    current().end(stage, "done")
+    assert builtins.input is answer
+
+
+def test_a_pause_hides_the_bars_and_counts_if_steps_go_on_meanwhile(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = standard_output(monkeypatch)
     stage = begin("rich")
-    for percent in range(100):
-        print(f"\rdownloading {percent}%", end="")
-    assert len(sys.stdout.begun) < 20  # type: ignore[attr-defined]  # the stand-in's own
-    print("\r\nafter\r\n", end="")
-    monkeypatch.setattr("kbar.display.prints._LONGEST", 60_000)
-    print("x" * 100_000, end="")
-    assert sys.stdout.begun == ""  # type: ignore[attr-defined]  # likewise
+    clock.advance(1.0)
+    with kbar.pause(), kbar.pause():
+        assert lines_of(terminal) == []
+        clock.advance(5.0)
+        stage.advance_to(5)
+        assert lines_of(terminal) == []
+    clock.advance(0.2)
+    with current().lock:
+        assert stage.view(current().clock()).elapsed == pytest.approx(6.2)
     current().end(stage, "done")
-    assert "downloading 99%" in terminal.text or terminal.screen.history.top

@@ -19,7 +19,7 @@ import pytest
 
 import kbar
 from kbar.__main__ import main
-from kbar.display.display import current
+from kbar.display.process import current
 from kbar.history.read import read
 from kbar.history.watch import Follower, Watch, records
 from kbar.options import Options

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kbar
-from kbar.display.display import current
+from kbar.display.process import current
 from kbar.history.read import Record, read
 from kbar.options import Options
 from kbar.renderers.jsonl import dumps, message_of, record_of

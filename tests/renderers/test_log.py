@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kbar
-from kbar.display.display import current
+from kbar.display.process import current
 from kbar.options import Options
 from kbar.testing import FakeClock
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import kbar
-from kbar.display.display import current
+from kbar.display.process import current
 from kbar.testing import FakeClock, RecordingRenderer
 
 
@@ -320,7 +320,7 @@ def test_an_exception_on_its_way_through_slow_finalizers_is_waited_for(clock: Fa
 
     class Slow:
         def __del__(self) -> None:
-            thread = threading.Thread(target=current().tick)
+            thread = threading.Thread(target=current().running)
             thread.start()
             thread.join()
 
@@ -480,8 +480,8 @@ def test_what_is_forgotten_is_released_without_a_lock_and_ends_with_the_next_fra
         return made
 
     made = make()
-    lock = _Guarded(current()._lock)
-    monkeypatch.setattr(current(), "_lock", lock)
+    lock = _Guarded(current().lock)
+    monkeypatch.setattr(current(), "lock", lock)
     unraisable: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
     lock.allowed = False

@@ -17,7 +17,8 @@ import pytest
 
 import kbar
 from kbar.core.snapshot import StageView
-from kbar.display.display import Display, current, install
+from kbar.display.display import Display
+from kbar.display.process import current, install
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
 RENDERERS = ("rich", "tqdm")

@@ -11,7 +11,6 @@ import pytest
 
 from kbar import renderers
 from kbar.system.environment import surface
-from kbar.system.terminal import Frame
 from kbar.testing import VirtualTerminal
 
 
@@ -62,31 +61,6 @@ def test_the_environment_overrides_auto_and_nothing_else(monkeypatch: pytest.Mon
     monkeypatch.setenv("KBAR_RENDERER", "nonsense")
     with pytest.raises(ValueError, match="got KBAR_RENDERER=nonsense"):
         renderers.create("auto")
-
-
-def test_a_frame_is_written_whole_or_not_at_all() -> None:
-    written: list[str] = []
-    stream = SimpleNamespace(write=written.append, flush=lambda: None, encoding="ascii")
-    frame = Frame(stream)  # type: ignore[arg-type]  # all that a frame needs
-    frame.write("a█")
-    frame.write("b")
-    frame.flush()
-    assert written == []
-    frame.commit()
-    frame.commit()
-    assert written == ["a?b"]
-    assert frame.ascii
-    assert not Frame(VirtualTerminal()).ascii
-
-
-def test_the_size_is_the_terminals_of_this_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = VirtualTerminal(100, 30)
-    frame = Frame(terminal)
-    assert frame.size == (100, 30)
-    terminal.resize(0, 0)
-    assert frame.size == (80, 24)
-    monkeypatch.setenv("COLUMNS", "132")
-    assert Frame(io.StringIO()).size == (132, 24)
 
 
 def test_a_renderer_that_another_package_registers_can_be_asked_for_by_name(

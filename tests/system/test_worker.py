@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import kbar
-from kbar.display.display import current
+from kbar.display.process import current
 from kbar.options import Options
 from kbar.system.worker import this_worker
 from kbar.testing import FakeClock, RecordingRenderer

@@ -1,0 +1,96 @@
+"""Where text goes: real streams, stand-ins, and terminals with bars below what is printed."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kbar.system.terminal import Terminal, output_of
+from kbar.testing import VirtualTerminal
+
+
+def test_what_a_stream_cannot_encode_is_written_as_question_marks() -> None:
+    written: list[str] = []
+    stream: Any = SimpleNamespace(write=written.append, flush=lambda: None, encoding="ascii")
+    output = output_of(stream)
+    output.write("a█b")
+    assert written == ["a?b"]
+    assert output.ascii
+    assert not output_of(VirtualTerminal()).ascii
+
+
+def test_the_size_is_the_terminals_of_this_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = VirtualTerminal(100, 30)
+    output = output_of(terminal)
+    assert output.size == (100, 30)
+    terminal.resize(0, 0)
+    assert output.size == (80, 24)
+    monkeypatch.setenv("COLUMNS", "132")
+    assert output_of(io.StringIO()).size == (132, 24)
+
+
+def test_streams_that_lead_to_one_place_share_one_output() -> None:
+    terminal = VirtualTerminal()
+    output = output_of(terminal)
+    assert output_of(terminal) is output
+    assert output_of(VirtualTerminal()) is not output
+
+
+@pytest.mark.parametrize("column", [0, 1, 2, 39, 40])
+def test_bars_lie_below_a_blank_row_and_the_cursor_stays_where_the_text_ends(column: int) -> None:
+    terminal = VirtualTerminal(40, 10)
+    output = output_of(terminal)
+    terminal.write("." * column)
+    output.printed("." * column)
+    output.draw([], ["first", "second"])
+    lines = terminal.text.split("\n")
+    assert lines == ["." * column, *[""] * (column == 40), "", "first", "second"]
+    terminal.write("x")
+    output.hide()
+    assert terminal.text.replace("\n", "") == "." * column + "x"
+
+
+@pytest.mark.parametrize("column", [0, 1, 2, 39, 40])
+def test_lines_to_stay_begin_a_line_and_overwrite_nothing(column: int) -> None:
+    terminal = VirtualTerminal(40, 10)
+    output = output_of(terminal)
+    terminal.write("." * column)
+    output.printed("." * column)
+    output.draw([], ["bar"])
+    output.draw(["line"], ["bar"])
+    assert [line for line in terminal.text.split("\n") if line] == [*["." * column] * bool(column), "line", "bar"]
+    output.leave()
+    terminal.write("after")
+    assert [line for line in terminal.text.split("\n") if line][-2:] == ["bar", "after"]
+
+
+def test_at_the_end_of_the_screen_room_is_made_and_nothing_is_lost() -> None:
+    terminal = VirtualTerminal(40, 6)
+    output = output_of(terminal)
+    for n in range(9):
+        terminal.write(f"{n}\n")
+    terminal.write("unfinished")
+    output.draw([], ["first", "second"])
+    terminal.write(" line")
+    assert terminal.text.split("\n")[-5:] == ["8", "unfinished line", "", "first", "second"][-5:]
+    output.draw([], ["only"])
+    assert "second" not in terminal.text
+
+
+def test_more_bars_than_rows_show_the_outer_ones() -> None:
+    terminal = VirtualTerminal(40, 6)
+    output_of(terminal).draw([], [f"bar {n}" for n in range(9)])
+    assert terminal.text.split("\n") == ["", "", "bar 0", "bar 1", "bar 2", "bar 3"]
+
+
+def test_lines_wait_for_a_line_that_is_begun_to_end() -> None:
+    stream = io.StringIO()
+    output = output_of(stream)
+    assert not isinstance(output, Terminal)
+    stream.write("loading ... ")
+    output.printed("loading ... ")
+    output.write_lines(["a line"])
+    assert stream.getvalue() == "loading ... \na line\n"
