@@ -239,7 +239,7 @@ class AsyncItems(AsyncIterator[T]):
 
 def _land(stage: Stage, done: int) -> None:
     try:
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     except Exception as error:
         if not stage.outcome or from_signal(error):  # else whatever is around it has ended it
             failure("kbar missed a step", error)

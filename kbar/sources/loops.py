@@ -181,7 +181,7 @@ class HandStage(_Block, _Logs):
         with self._lock:
             self._done += n
             if not stage.outcome:  # else what is around it has ended it
-                stage.advance_to(self._done)
+                stage.advance_to(self._done, current().clock())
 
     def _take(self, metrics: Mapping[str, object]) -> None:
         self._open().logged.update(metrics)
