@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, final
 from .counts import Counts, Source
 from .epochs import TimeSpent
 from .forecast import Forecast
-from .metrics import Selection
+from .metrics import Logged, Selection
 from .picture import epoch_view, view_of
+from .scalars import Tell
 from .snapshot import Outcome, StageView
 from .text import clean
 
@@ -138,7 +139,7 @@ class Stage(Node):
     Attributes:
         counts: how far the stage is.
         forecast: what is expected of it.
-        logged: the latest metrics, by name; they hold wherever a step brought none of its own.
+        logged: the latest metrics that were logged; they hold wherever a step brought none of its own.
         watch: the position at which `on_watch` is called.
         held: whether a `with` block keeps the stage open.
         held_epoch: the picture of an epoch that is over and whose line is yet to come, and its metrics.
@@ -176,7 +177,7 @@ class Stage(Node):
         self.owner, self.around = owner, around
         self.held = False
         self.held_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
-        self.logged: dict[str, object] = {}
+        self.logged = Logged()
         self.watch: float = NEVER
         self._on_watch = on_watch
         self._spent = TimeSpent()
@@ -191,6 +192,10 @@ class Stage(Node):
         self._landed.append((done, now, metrics))
         if done >= self.watch:
             self._on_watch(self)
+
+    def log(self, metrics: Mapping[str, object], now: float, tell: Tell) -> None:
+        """Take note of metrics at time `now`, on the thread that computed them; `tell` is called with warnings."""
+        self.logged.log(metrics, now, tell, soon=self.watch <= self._landed[-1][0] + 1)
 
     # Events.
 
@@ -278,8 +283,8 @@ class Stage(Node):
 
     @property
     def metrics(self) -> Mapping[str, object]:
-        """The latest metrics, as they were given."""
-        return self.counts.latest[2] or self.logged
+        """The latest metrics that can be drawn, as they were given or as numbers."""
+        return self.counts.latest[2] or self.logged.shown()
 
     @property
     def has_epochs(self) -> bool:

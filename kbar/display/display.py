@@ -15,8 +15,9 @@ from dataclasses import replace
 from types import FrameType
 
 from ..core.counts import Source
-from ..core.metrics import Plain, fetched
+from ..core.metrics import fetched
 from ..core.outcome import outcome_of
+from ..core.scalars import Plain
 from ..core.snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView, StreamName
 from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
@@ -243,7 +244,7 @@ class Display:
         for target, snapshot in frames:
             self._fetching = True  # this may wait for a device
             try:
-                snapshot = fetched(snapshot, known)
+                snapshot = fetched(snapshot, known, warn)
             finally:
                 self._fetching = False
             target.draw(snapshot, self.clock)
