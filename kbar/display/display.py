@@ -14,8 +14,9 @@ from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 
+from ..core.counts import Source
 from ..core.snapshot import Event, EventKind, Message, Outcome, StageView, StreamName
-from ..core.stage import NEVER, Owner, Source, Stage
+from ..core.stage import NEVER, Owner, Stage
 from ..core.throttle import Throttle, Tick
 from ..options import Options
 from ..renderers import Renderer
@@ -116,7 +117,7 @@ class Display:
                 parent = parent.parent
             stage = Stage(
                 label,
-                clock=lambda: self.clock(),
+                now=self.clock(),
                 on_watch=self._reached,
                 parent=parent,
                 unit=unit,
@@ -176,7 +177,7 @@ class Display:
         """Begin an epoch of `stage`."""
         with self.lock:
             self._release_epoch(stage)
-            stage.start_epoch()
+            stage.start_epoch(self.clock())
         self._wake()
 
     def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True) -> None:
@@ -184,7 +185,7 @@ class Display:
         with self.lock:
             now = self.clock()
             stage.watch = NEVER  # the epoch's own line says it all
-            stage.finish_epoch(metrics)
+            stage.finish_epoch(now, metrics)
             for target in self.targets:
                 target.mark(stage, now)
             if not hold:
@@ -356,14 +357,12 @@ class Display:
         for inner in reversed(list(stage.walk())):
             if not inner.outcome:
                 own = self._owners_end(inner) if inner is not stage else None
-                complete = inner.phase and inner is not stage and inner.is_complete
+                complete = inner.phase and inner is not stage and inner.counts.certainly_complete
                 self._end_one(inner, "done" if complete else own or outcome)
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._settle_epoch(stage)
-        stage.finish(outcome)
-        if stage.parent and not stage.phase and outcome in ("done", "stopped"):
-            stage.parent.children.remove(stage)
+        stage.finish(outcome, self.clock())
         last = all(root.outcome for root in self.roots)
         self._post("end", stage, as_line=not stage.parent and not last)
         for target in self.targets:
@@ -379,7 +378,7 @@ class Display:
     def _settle_epoch(self, stage: Stage) -> None:
         """Count the epoch that the run was left in, if all its phases are done."""
         stage.watch = NEVER  # the epoch's own line says it all
-        stage.settle_epoch()
+        stage.settle_epoch(self.clock())
         self._release_epoch(stage)
 
     def _release_epoch(self, stage: Stage) -> None:

@@ -12,7 +12,7 @@ from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
-from ..system.warnings import failure
+from ..system.warnings import failure, warn
 from .lifetime import FrameMark, LeftLoop, comprehension, on_release
 
 T = TypeVar("T")
@@ -138,8 +138,11 @@ class Feed(Generic[T]):
         if isinstance(error, GeneratorExit):
             return  # the loop has let go of the items: `ended` tells how
         self._iterator = None
-        if stage:
-            end(stage, outcome_of(error) if error else "done")
+        if stage and error:
+            end(stage, outcome_of(error))
+        elif stage:
+            stage.logged.fetch(self.display.clock(), warn)
+            end(stage, "done")
 
     # The stage's owner.
 
@@ -209,7 +212,7 @@ class Feed(Generic[T]):
                 yield item
                 done += 1
                 since, now = now, display.clock()
-                stage.advance_to(done)
+                stage.advance_to(done, now)
                 untimed = plan(now - since, 1)
                 if not untimed:
                     continue
@@ -222,7 +225,7 @@ class Feed(Generic[T]):
                 else:
                     return
                 since, now = now, display.clock()
-                stage.advance_to(done)
+                stage.advance_to(done, now)
                 plan(now - since, done - first)
                 waits.add_bulk(sample, done - first, done, since, now)
 
@@ -289,4 +292,4 @@ class AsyncItems(AsyncIterator[T]):
 
     def _advance(self) -> None:
         if self._stage:
-            self._stage.advance_to(self._done)
+            self._stage.advance_to(self._done, self._feed.display.clock())

@@ -135,10 +135,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         """All steps up to the one with index `batch` are done."""
         run = self._runs.top
         stage = None if run is None else run.train
-        if stage is None or stage.outcome is not None:
+        if run is None or stage is None or stage.outcome is not None:
             self._runs.advance("train", batch, logs)
         else:
-            stage.advance_to(batch + 1, logs)
+            stage.advance_to(batch + 1, run.display.clock(), logs)
 
     @_harmless
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -171,10 +171,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         """All steps up to the one with index `batch` are done."""
         run = self._runs.top
         stage = None if run is None else run.tests
-        if stage is None or stage.outcome is not None:
+        if run is None or stage is None or stage.outcome is not None:
             self._runs.advance("tests", batch, logs)
         else:
-            stage.advance_to(batch + 1, logs)
+            stage.advance_to(batch + 1, run.display.clock(), logs)
 
     @_harmless
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:

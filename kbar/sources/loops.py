@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..core.metrics import NO_MEAN, Mean, named, plain
+from ..core.metrics import Logged, named
+from ..core.scalars import NO_MEAN, Mean
 from ..core.stage import Stage
 from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
@@ -79,13 +80,20 @@ class Loop(Block):
             yield epoch
             epoch.close()
             self._epoch = None
-            # Convert the metrics now: what is updated in place will have other values in the next epoch.
-            metrics = {name: plain(value, name) for name, value in epoch.metrics.items()}
+            # Fetch the numbers now: what is updated in place will have other values in the next epoch.
+            metrics = epoch.logged.numbers(current().clock(), warn)
             if not stage.outcome:
                 current().finish_epoch(stage, metrics)
         self._iterator = None
         if not stage.held:
             end(stage, stage.own_end)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._epoch and not error:
+            self._epoch.logged.fetch(current().clock(), warn)
+        super().__exit__(kind, error, trace)
 
     def _release(self, frame: FrameType | None) -> None:
         """The loop over the epochs, in `frame`, has let go of them half way."""
@@ -105,8 +113,8 @@ class Epoch(Logs):
 
     def __init__(self, run: Stage, index: int) -> None:
         self.index = index
-        self.metrics: dict[str, object] = {}
-        run.epoch_metrics = self.metrics
+        self.logged = run.epoch_logged = Logged()
+        self.metrics = self.logged.values
         self._run = run
         self._over = False
         self._phases: list[Stage] = []
@@ -187,7 +195,7 @@ class Epoch(Logs):
         self.metrics.update(metrics)
         phase = self._phase()
         if phase:
-            phase.logged.update(metrics)
+            phase.log(metrics, current().clock(), warn)
 
     def _phase(self) -> Stage | None:
         """The innermost of the epoch's stages that runs."""

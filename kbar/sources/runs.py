@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from ..core.metrics import Logged
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
@@ -39,7 +40,7 @@ class Run:
         self.epoch = epoch
         self.display.start_epoch(self.stage)
         if self.call and not self.call.validates(epoch):
-            self.stage.epoch_metrics = {}
+            self.stage.epoch_logged = Logged()
         self.train = self.display.begin(
             "train", title=f"epoch {epoch + 1}", unit="step", total=self._steps, parent=self.stage, phase=True
         )
@@ -60,7 +61,8 @@ class Run:
             self.display.end(self.tests, self.tests.own_end)
             self.tests = None
             if self.epoch is not None:
-                self.stage.epoch_metrics = {f"val_{name}": value for name, value in (logs or {}).items()}
+                self.stage.epoch_logged = Logged()
+                self.stage.epoch_logged.values.update({f"val_{name}": value for name, value in (logs or {}).items()})
 
     def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool) -> None:
         """The epoch is over; `hold` its line back if later callbacks may add to `logs`."""
@@ -122,4 +124,4 @@ class Runs:
         stages = (getattr(run, name) for run in reversed(self._open))
         stage = next((s for s in stages if s and not s.outcome), None)
         if stage:
-            stage.advance_to(batch + 1, logs)
+            stage.advance_to(batch + 1, current().clock(), logs)

@@ -15,6 +15,7 @@ from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
+from ..system.warnings import warn
 from . import arguments
 from .iteration import end
 from .lifetime import LeftLoop
@@ -43,8 +44,11 @@ def end_block(stage: Stage, outcome: Outcome, error: BaseException | None, trace
     if isinstance(error, GeneratorExit) and trace:  # the block is in a generator that is closed, which must not wait
         stage.owner = LeftLoop(trace.tb_frame)
         current().notice()
+    elif error:
+        end(stage, outcome_of(error))
     else:
-        end(stage, outcome_of(error) if error else outcome)
+        stage.logged.fetch(current().clock(), warn)
+        end(stage, outcome)
 
 
 class Block:
@@ -137,10 +141,10 @@ class HandStage(Block, Logs):
         stage = self._open()
         with self._lock:
             self._done += n
-            stage.advance_to(self._done)
+            stage.advance_to(self._done, current().clock())
 
     def _take(self, metrics: Mapping[str, object]) -> None:
-        self._open().logged.update(metrics)
+        self._open().log(metrics, current().clock(), warn)
 
     @property
     def total(self) -> int | None:

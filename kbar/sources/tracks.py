@@ -6,9 +6,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Ma
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from ..core.metrics import Logged
 from ..core.stage import Stage
 from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
+from ..system.warnings import warn
 from . import arguments
 from .iteration import AsyncItems, Feed, end
 from .stages import Logs, end_block
@@ -55,8 +57,9 @@ class Track(Logs, Generic[T]):
         self._iterable, self._total = iterable, total
         self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
         self._options = options
-        self._metrics: dict[str, object] = {}
-        self._begun = self._in_block = False
+        self._logged = Logged()
+        self._latest: Stage | None = None
+        self._in_block = False
         self._loops: list[tuple[Feed[T], Stage]] = []  # those in the block that are not over
 
     def __iter__(self) -> Iterator[T]:
@@ -82,7 +85,7 @@ class Track(Logs, Generic[T]):
             end_block(stage, "stopped", error, trace)
 
     def _take(self, metrics: Mapping[str, object]) -> None:
-        self._metrics.update(metrics)
+        (self._latest or self._logged).log(metrics, current().clock(), warn)
 
     def _begin(self, feed: Feed[T]) -> Stage:
         for earlier, stage in self._loops:
@@ -99,6 +102,7 @@ class Track(Logs, Generic[T]):
         )
         if self._in_block:
             self._loops = [(f, s) for f, s in self._loops if not s.outcome] + [(feed, begun)]
-        self._metrics = {} if self._begun else self._metrics  # those of an earlier loop say nothing of this one
-        self._begun, begun.logged = True, self._metrics
+        if not self._latest:  # what was logged for another loop says nothing of this one
+            begun.logged = self._logged
+        self._latest = begun
         return begun
