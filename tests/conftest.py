@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 from hypothesis import HealthCheck, settings
 
-from kbar.system import warnings as report
+from kbar.system import warnings
 from kbar.testing import FakeClock, fake_clock
 
 settings.register_profile("kbar", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -23,7 +23,7 @@ def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KBAR_RENDERER", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(report, "_told", set())
+    warnings.forget()
 
 
 @pytest.fixture

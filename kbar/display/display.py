@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 
+from ..core.counts import Source
 from ..core.snapshot import Event, EventKind, Message, Outcome, StageView, StreamName
-from ..core.stage import NEVER, Owner, Source, Stage
+from ..core.stage import NEVER, Owner, Stage
 from ..core.throttle import Throttle, Tick
 from ..options import Options
 from ..renderers import Renderer
@@ -95,7 +96,7 @@ class Display:
                 parent = parent.parent
             stage = Stage(
                 label,
-                clock=lambda: self.clock(),
+                now=self.clock(),
                 on_watch=self._reached,
                 parent=parent,
                 unit=unit,
@@ -158,7 +159,7 @@ class Display:
         """Begin an epoch of `stage`."""
         with self.lock:
             self._release_epoch(stage)
-            stage.start_epoch()
+            stage.start_epoch(self.clock())
         self._wake()
 
     def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True) -> None:
@@ -166,7 +167,7 @@ class Display:
         with self.lock:
             now = self.clock()
             stage.watch = NEVER  # the epoch's own line says it all
-            stage.finish_epoch(metrics)
+            stage.finish_epoch(now, metrics)
             for target in self.targets:
                 target.mark(stage, now)
             if not hold:
@@ -227,7 +228,10 @@ class Display:
         if self._unsettled or (error is not None and id(error) != self._handled):
             self._handled = id(error) if error is not None else None
             if not any(target.thread.is_this_thread for target in self.targets):
-                self.settle()
+                try:
+                    self.settle()
+                except Exception as problem:  # a print is no place to fail
+                    failure("kbar missed an end", problem)
 
     def _tell(self, stream: StreamName, text: str) -> None:
         """Post a printed line to the logs that want it; takes no lock, for anybody may print at any moment."""
@@ -346,9 +350,7 @@ class Display:
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._release_epoch(stage)
-        stage.finish(outcome)
-        if stage.parent and not stage.phase and outcome in ("done", "stopped"):
-            stage.parent.children.remove(stage)
+        stage.finish(outcome, self.clock())
         last = all(root.outcome for root in self.roots)
         self._post("end", stage, as_line=not stage.parent and not last)
         for target in self.targets:

@@ -13,7 +13,7 @@ from ..core.stage import Stage
 from ..core.throttle import Throttle, Tick
 from ..renderers import Renderer
 from ..system.output import Output
-from ..system.warnings import failure
+from ..system.warnings import failure, warn
 from .thread import DrawingThread
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Target:
     def _draw(self, snapshot: Snapshot) -> None:
         self.fetching = True  # this may wait for a device
         try:
-            snapshot = fetched(snapshot, {})
+            snapshot = fetched(snapshot, {}, warn)
         finally:
             self.fetching = False
         self._guarded(lambda: self.renderer.draw(snapshot))

@@ -1,66 +1,183 @@
-"""Owns how kbar tells of its own failures: once a run, and never as an exception in the run."""
+"""Warnings about kbar's own failures: one each run, and never an exception in the run."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import itertools
+import functools
+import io
 import os
 import select
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from types import FrameType
-from typing import IO
+from collections import deque
+from collections.abc import Iterator
+from types import CodeType, FunctionType, MethodType
+from typing import IO, Any
 
-_told: set[str] = set()
+_LIMIT = 100  # warnings that are kept while nobody can be told
+_PIECE = 50  # characters that a terminal takes at once, as good as always, when it takes any
+
+_WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, if nobody has replaced it
+
+_known: set[str] = set()  # the warnings of this run
+_waiting: deque[str] = deque(maxlen=_LIMIT)  # those that nobody was told yet
+_unwritten: deque[str] = deque(maxlen=_LIMIT)  # those that standard error has not taken yet, as they are written
+_telling = threading.Lock()
+_this_thread = threading.local()
+_handlers: dict[int, CodeType] = {}  # the code of signal handlers, by its id
 
 
 class KbarWarning(UserWarning):
-    """Something about the display that the run did not notice and that somebody should."""
+    """A problem of the display. It did not affect the run."""
 
 
 def warn(text: str) -> None:
-    """Tells `text` as a `KbarWarning`, once a run; printed where warnings are made errors."""
-    if text in _told:
-        return
-    _told.add(text)
-    if not _is_read(sys.stderr):
+    """Tell `text` as a `KbarWarning`, unless this run has done so.
+
+    The user's filters and handlers of warnings are honoured, but no filter turns it into an exception. What standard
+    error does not take is told later: with the next warning, or at the program's end.
+    """
+    if text not in _known:
+        _known.add(text)
+        _waiting.append(text)
+        tell()
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """A block whose warnings on this thread are told at its end: for code that holds a lock, as handlers are users'."""
+    _this_thread.postpones = depth = getattr(_this_thread, "postpones", 0) + 1
+    try:
+        yield
+    finally:
+        _this_thread.postpones = depth - 1
+        if _waiting:
+            tell()
+
+
+def tell() -> None:
+    """Tell the warnings that nobody was told yet, if this is a moment for it."""
+    # A handler of warnings that itself makes kbar warn, on this thread or another, must not wait for its own end.
+    if getattr(_this_thread, "postpones", 0) or not _telling.acquire(blocking=False):
         return
     try:
-        warnings.warn_explicit(text, KbarWarning, "kbar", 0)  # whose line it is helps nobody
-    except KbarWarning:  # -W error is about the user's code; a display is no reason to end a run
-        with contextlib.suppress(Exception):
-            sys.stderr.write(f"KbarWarning: {text}\n")
-    except Exception:  # there is nobody to tell it to
-        return
+        for _ in range(len(_waiting)):  # what comes meanwhile waits for the next time, lest this never end
+            _show(_waiting.popleft())
+        while _unwritten and not (rest := _write(_unwritten[0])):
+            _unwritten.popleft()
+        if _unwritten:
+            _unwritten[0] = rest
+    finally:
+        _telling.release()
 
 
-def _is_read(stream: IO[str] | None) -> bool:
-    """Whether somebody is at the other end, and has space: what is not taken would hold up the interpreter's end."""
+def _show(text: str) -> None:
+    """Pass a warning to whoever handles warnings; add it to `_unwritten` if that is nobody but standard error."""
+    action = _action(text)
+    warning = KbarWarning(text)
+    try:
+        if action == "error":  # such a filter is meant for the user's code: no display is a reason to end a run
+            _unwritten.append(f"KbarWarning: {text}\n")
+        elif action != "ignore" and getattr(warnings.showwarning, "__module__", "") in _WARNINGS_MODULES:
+            shown = io.StringIO()  # stays empty if `warnings.catch_warnings` records the warning
+            warnings.showwarning(warning, KbarWarning, "kbar", 0, file=shown, line="")
+            if shown.getvalue() and shown.getvalue() not in _unwritten:
+                _unwritten.append(shown.getvalue())
+        elif action != "ignore":
+            warnings.showwarning(warning, KbarWarning, "kbar", 0)
+    except Exception as error:  # the handler is somebody else's, and so is its failure
+        if from_signal(error):
+            raise
+
+
+def _action(text: str) -> str:
+    """What the user's filters say is to be done with a warning: "ignore", "error", or any word for showing it."""
+
+    def matches(pattern: Any, text: str) -> bool:
+        return pattern is None or (pattern == text if isinstance(pattern, str) else bool(pattern.match(text)))
+
+    for action, message, category, module, line in warnings.filters:
+        if issubclass(KbarWarning, category) and matches(message, text) and matches(module, "kbar") and not line:
+            return action
+    return "default"
+
+
+def _write(text: str) -> str:
+    """Write to standard error without waiting for it; return what it did not take.
+
+    A stream that leads to a file, pipe or terminal is written to by its descriptor: what stays in Python's buffers
+    because a disk is full or a pipe closed would change the exit code of the process.
+    """
+    stream = sys.stderr
+    try:
+        if not (_is_real(stream) and _is_writable(stream)):
+            if _is_writable(stream):
+                stream.write(text)
+                text = ""
+            return text
+        with contextlib.suppress(OSError):  # what others have written comes first
+            stream.flush()
+        size = _PIECE if stream.isatty() else len(text)
+        while text and _is_writable(stream):
+            os.write(stream.fileno(), text[:size].encode(stream.encoding, "backslashreplace"))
+            text = text[size:]
+    except Exception as error:  # the stream may be anything
+        if from_signal(error):
+            raise
+    return text
+
+
+def _is_real(stream: IO[str]) -> bool:
+    """Whether `stream` is as Python opens it, and nobody has replaced its `write`."""
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # with `python -u` there is no buffer
+    return type(stream) is io.TextIOWrapper and type(raw) is io.FileIO and "write" not in vars(stream)
+
+
+def _is_writable(stream: IO[str] | None) -> bool:
+    """Whether there is a reader, and space for some text."""
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)  # type: ignore[union-attr]  # None is what except is for
         return [event for _, event in poll.poll(0)] == [select.POLLOUT]
-    except Exception:  # no descriptor, or no such way to ask
+    except Exception:  # no descriptor, or a system without poll
         return stream is not None
 
 
 def from_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal has raised `error`, which then is the user's wherever it is caught.
+    """Whether the handler of a signal has raised `error`, which then is the user's wherever kbar catches it.
 
-    It is the one who is called with the very frame that it interrupts.
+    The handlers that count are those installed now and those that were when a run began: some remove themselves.
     """
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(_is_given(handler, interrupted) for interrupted, handler in itertools.pairwise(frames))
+    if threading.current_thread() is not threading.main_thread():  # handlers run nowhere else
+        return False
+    _note_handlers()
+    return any(id(frame.f_code) in _handlers for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _is_given(called: FrameType, frame: FrameType) -> bool:
-    values = list(called.f_locals.values())
-    return any(v is frame or (isinstance(v, tuple) and any(x is frame for x in v)) for v in values)
+def _note_handlers() -> None:
+    for number in signal.valid_signals():
+        code = _code_of(signal.getsignal(number))
+        if code is not None:
+            _handlers[id(code)] = code
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    """The code that runs when `handler` is called, None if that is not Python code."""
+    if isinstance(handler, functools.partial):
+        return _code_of(handler.func)
+    if isinstance(handler, MethodType):
+        return _code_of(handler.__func__)
+    function = handler if isinstance(handler, FunctionType) else type(handler).__call__
+    return function.__code__ if isinstance(function, FunctionType) else None
 
 
 def said(value: object) -> str:
-    """`value` as text; a broken `__str__` is the user's, and no reason to lose a line."""
+    """`value` as text, whatever its `__str__` raises."""
     if isinstance(value, str):
         return value
     try:
@@ -72,16 +189,16 @@ def said(value: object) -> str:
 
 
 def forget() -> None:
-    """A new run begins: what was told of the last one is news again."""
-    _told.clear()
+    """A new run begins, in which each warning is told again."""
+    _known.clear()
+    _note_handlers()
 
 
 def failure(what: str, error: BaseException) -> None:
-    """Tells that `what` failed with `error`, and where.
+    """Warn that `what` failed, with the error and where it was raised.
 
     Raises:
-        BaseException: `error` itself, where `KBAR_DEBUG` is set in the environment, or a signal's
-            handler has raised it, which is somebody else's and happened to be called just then.
+        BaseException: `error` itself, if `KBAR_DEBUG` is set in the environment or a signal's handler has raised it.
     """
     if os.environ.get("KBAR_DEBUG") not in (None, "", "0") or from_signal(error):
         raise error
@@ -89,3 +206,16 @@ def failure(what: str, error: BaseException) -> None:
     where = f" ({at[0].filename}:{at[0].lineno})" if at else ""
     why = "".join(c if c.isprintable() else " " for c in said(error)[:500])
     warn(f"{what}: {type(error).__name__}: {why}{where}. The run goes on.")
+
+
+def _after_fork() -> None:
+    """In a forked process: what is still to be told is its parent's to tell."""
+    global _telling
+    _telling = threading.Lock()
+    _waiting.clear()
+    _unwritten.clear()
+
+
+atexit.register(tell)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

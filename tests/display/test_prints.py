@@ -48,7 +48,7 @@ def test_prints_are_there_at_once_unchanged_and_in_order_above_the_bars(
     clock.advance(0.1)
     assert lines_of(terminal)[-1].startswith("evaluate")
     print(" three\n" + "x" * 70)
-    stage.advance_to(5)
+    stage.advance_to(5, current().clock())
     clock.advance(0.1)
     lines = lines_of(terminal)
     assert lines[:4] == ["one", "[bold]two[/] {x} three", "x" * 60, "x" * 10]
@@ -186,7 +186,7 @@ def test_lines_of_a_log_begin_a_line_beside_a_print_that_is_begun(
     monkeypatch.setattr(sys, "stdout", stream)
     stage = begin("log", throttle=kbar.every(steps=5))
     print("loading ... ", end="", flush=True)
-    stage.advance_to(5)
+    stage.advance_to(5, clock())
     print("done")
     current().end(stage, "done")
     lines = stream.getvalue().splitlines()
@@ -238,7 +238,7 @@ def test_input_hides_the_bars_and_its_time_counts_for_nothing(
 
     monkeypatch.setattr(builtins, "input", answer)
     stage = begin("rich")
-    stage.advance_to(5)
+    stage.advance_to(5, clock())
     clock.advance(1.0)
     assert input("Continue? ") == "yes"
     clock.advance(0.2)
@@ -260,7 +260,7 @@ def test_a_pause_hides_the_bars_and_counts_if_steps_go_on_meanwhile(
     with kbar.pause(), kbar.pause():
         assert lines_of(terminal) == []
         clock.advance(5.0)
-        stage.advance_to(5)
+        stage.advance_to(5, clock())
         assert lines_of(terminal) == []
     clock.advance(0.2)
     with current().lock:

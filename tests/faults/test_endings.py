@@ -250,12 +250,13 @@ class Bad(kbar.Renderer):
 def test_what_the_handler_of_a_signal_raises_is_the_users_wherever_it_is_called(
     trials: Trials, error: str, handler: str, hooks: bool
 ) -> None:
-    """In the midst of kbar's own code, too, and though it is in place no more."""
+    """In the midst of kbar's own code, too, and if it removes itself; it was installed before the training."""
     first = f"""
 import functools
 def handler(*_):
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     raise {error}
+signal.signal(signal.SIGALRM, handler)
 """
     first += "import kbar\n"
     call = "for _ in kbar.track(range(3)): pass"

@@ -1,0 +1,275 @@
+"""Warnings about kbar's own failures."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kbar import KbarWarning
+from kbar.system.warnings import failure, forget, from_signal, postponed, said, tell, warn
+
+TWO_WARNINGS = "from kbar.system.warnings import tell, warn; warn('one'); warn('two'); warn('one')\n"
+
+
+def ended(code: str, *flags: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *flags, "-c", code], check=False, text=True, **streams)
+
+
+@pytest.mark.parametrize(
+    ("flags", "written"),
+    [
+        ([], "kbar:0: KbarWarning: one\nkbar:0: KbarWarning: two\n"),
+        (["-u"], "kbar:0: KbarWarning: one\nkbar:0: KbarWarning: two\n"),
+        (["-W", "error"], "KbarWarning: one\nKbarWarning: two\n"),
+        (["-W", "ignore:one"], "kbar:0: KbarWarning: two\n"),
+        (["-W", "ignore:::kbar"], ""),
+        (["-W", "ignore::UserWarning"], ""),
+        (["-W", "ignore::RuntimeWarning"], "kbar:0: KbarWarning: one\nkbar:0: KbarWarning: two\n"),
+        (["-W", "error", "-W", "ignore:one"], "KbarWarning: two\n"),
+    ],
+)
+def test_each_warning_is_written_once_as_filters_say(flags: list[str], written: str) -> None:
+    shown = ended(TWO_WARNINGS, *flags, capture_output=True)
+    assert (shown.returncode, shown.stderr, shown.stdout) == (0, written, "")
+
+
+def test_a_new_run_warns_again() -> None:
+    with pytest.warns(KbarWarning) as shown:
+        warn("one")
+        warn("one")
+        forget()
+        warn("one")
+    assert [str(warning.message) for warning in shown] == ["one", "one"]
+
+
+def test_a_warning_follows_what_was_printed_before() -> None:
+    code = "import sys; print('printed ', end='', file=sys.stderr)\n" + TWO_WARNINGS
+    assert ended(code, capture_output=True).stderr.startswith("printed kbar:0: KbarWarning: one\n")
+
+
+@pytest.mark.parametrize("flags", [[], ["-u"], ["-W", "error"]], ids=str)
+def test_a_full_disk_does_not_change_the_exit_code(flags: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        assert ended(TWO_WARNINGS, *flags, stdout=full, stderr=full).returncode == 0
+
+
+@pytest.mark.parametrize("stand_in", ["", "class Terminal(io.TextIOWrapper):\n    def isatty(self): return True\n"])
+def test_a_closed_pipe_does_not_change_the_exit_code(stand_in: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    code = "import io, sys\n" + stand_in
+    if stand_in:
+        code += "sys.stderr = Terminal(open(2, 'wb', closefd=False))\n"
+    assert ended(code + TWO_WARNINGS, stderr=write).returncode == 0
+    os.close(write)
+
+
+def test_a_warning_that_could_not_be_written_is_written_later() -> None:
+    code = (
+        """
+import os, sys
+aside, full = os.dup(2), os.open("/dev/full", os.O_WRONLY)
+os.dup2(full, 2)
+"""
+        + TWO_WARNINGS
+    )
+    one, two, three = (f"kbar:0: KbarWarning: {text}\n" for text in ("one", "two", "three"))
+    assert ended(code + "os.dup2(aside, 2)", capture_output=True).stderr == one + two, "at the end of the program"
+    assert ended(code + "os.dup2(aside, 2); warn('three')", capture_output=True).stderr == one + two + three
+    assert ended(code + "os.dup2(aside, 2); tell(); os._exit(0)", capture_output=True).stderr == one + two
+
+
+def test_a_pipe_that_is_not_read_holds_up_nothing() -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, b"x" * 1000)
+    os.set_blocking(write, True)
+    assert ended(TWO_WARNINGS, stderr=write, timeout=30).returncode == 0
+    os.close(read)
+    os.close(write)
+
+
+def test_a_recorded_warning_needs_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as broken, pytest.warns(KbarWarning, match="one"):
+        monkeypatch.setattr(sys, "stderr", broken)
+        warn("one")
+    with pytest.warns(KbarWarning, match="two"):
+        monkeypatch.setattr(sys, "stderr", None)
+        warn("two")
+
+
+def test_a_stream_in_the_place_of_standard_error_gets_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        monkeypatch.setattr(warnings, "showwarning", shows_on_standard_error())
+        warn("one")
+    assert stream.getvalue() == "kbar:0: KbarWarning: one\n"
+
+
+def shows_on_standard_error() -> Callable[..., None]:
+    """`warnings.showwarning` as it is where pytest records nothing."""
+
+    def showwarning(message: Warning, category: type[Warning], *where: Any, file: Any, line: str) -> None:
+        file.write(f"{where[0]}:{where[1]}: {category.__name__}: {message}\n")
+
+    showwarning.__module__ = "warnings"
+    return showwarning
+
+
+def test_a_write_that_somebody_has_replaced_gets_warnings() -> None:
+    code = "import sys; texts = []; sys.stderr.write = texts.append\n" + TWO_WARNINGS + "print(len(texts))"
+    shown = ended(code, capture_output=True)
+    assert (shown.stdout, shown.stderr) == ("2\n", "")
+
+
+def test_logging_gets_warnings_it_captures(caplog: pytest.LogCaptureFixture) -> None:
+    logging.captureWarnings(True)
+    try:
+        warn("one")
+    finally:
+        logging.captureWarnings(False)
+    assert "KbarWarning: one" in caplog.text
+
+
+@pytest.fixture
+def handled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings that a handler got, which warns itself and then fails."""
+    texts: list[str] = []
+
+    def handler(message: Warning, *_: Any) -> None:
+        texts.append(str(message))
+        warn("from the handler")
+        raise ValueError("handler")
+
+    monkeypatch.setattr(warnings, "showwarning", handler)
+    return texts
+
+
+def test_a_handler_that_fails_and_warns_itself_ends_nothing(handled: list[str]) -> None:
+    warn("one")
+    assert handled == ["one"]
+    warn("two")
+    assert handled == ["one", "from the handler", "two"]
+
+
+def test_no_handler_is_called_while_warnings_are_postponed(handled: list[str]) -> None:
+    with postponed():
+        with postponed():
+            warn("one")
+        tell()
+        assert handled == []
+        other = threading.Thread(target=tell)
+        other.start()
+        other.join()
+        assert handled == ["one"], "another thread need not wait"
+        warn("two")
+    assert handled == ["one", "from the handler", "two"]
+
+
+def test_a_failure_says_what_why_and_where() -> None:
+    with pytest.warns(KbarWarning) as shown:
+        try:
+            raise ValueError("bad \x1b[31m value")
+        except ValueError as error:
+            failure("drawing failed", error)
+    text = str(shown[0].message)
+    assert text.startswith(f"drawing failed: ValueError: bad  [31m value ({__file__}:")
+    assert text.endswith("). The run goes on.")
+
+
+def test_a_failure_is_raised_for_somebody_who_debugs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KBAR_DEBUG", "1")
+    with pytest.raises(ValueError, match="bad"):
+        failure("drawing failed", ValueError("bad"))
+
+
+class Stop(Exception):
+    """What the handlers of signals below raise."""
+
+
+class Handlers:
+    """Handlers of a signal, in all shapes that Python takes."""
+
+    def method(self, number: int, frame: object) -> None:
+        raise Stop
+
+    def __call__(self, number: int, frame: object) -> None:
+        raise Stop
+
+    def with_more(self, more: str, *_: object) -> None:
+        raise Stop
+
+    def removes_itself(self, number: int, frame: object) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        raise Stop
+
+
+def on_signal(handler: Any) -> BaseException:
+    """What `handler` raises."""
+    previous = signal.signal(signal.SIGUSR1, handler)
+    try:
+        forget()
+        with pytest.raises(Stop) as raised:
+            signal.raise_signal(signal.SIGUSR1)
+        return raised.value
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        Handlers().method,
+        Handlers(),
+        functools.partial(Handlers().with_more, "more"),
+        lambda *_: Handlers().method(1, None),
+        Handlers().removes_itself,
+    ],
+    ids=["method", "instance", "partial", "function", "removes itself"],
+)
+def test_what_a_signals_handler_raises_is_recognised(handler: Any) -> None:
+    error = on_signal(handler)
+    assert from_signal(error)
+    with pytest.raises(Stop):
+        failure("drawing failed", error)
+
+
+def test_what_is_raised_beside_a_handler_is_not_its_own() -> None:
+    class Value:
+        def __str__(self) -> str:
+            frame = sys._getframe(1)  # as the handler of a signal is given one
+
+            def inner(number: int, frame: object) -> None:
+                raise Stop
+
+            inner(2, frame)
+            return ""
+
+    assert said(Value()) == "<Value>"
+
+
+def test_a_handler_runs_on_the_main_thread_only() -> None:
+    error = on_signal(Handlers().method)
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(from_signal(error)))
+    thread.start()
+    thread.join()
+    assert found == [False]
