@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from .forecast import EpochForecast, Outlook, RunningPhase
 from .metrics import Selection
@@ -17,6 +17,9 @@ from .pace import Pace
 from .pacing import Countdown, Pacer
 from .snapshot import Outcome, StageView
 from .text import clean
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Leave = Literal["epochs", "run", "none"]
 """What stays on screen: a line for each epoch and the last state, the last state, nothing."""
@@ -53,7 +56,80 @@ class Source(Protocol):
         """How long it has waited in all."""
 
 
-class Stage:
+class Node:
+    """One place in the tree of stages, and the rules by which stages enter and leave the picture.
+
+    The same rules hold for a run as it happens (`Stage`) and for a run read back from its log.
+
+    Args:
+        label: what the node is called; a phase makes way for the next one with the same label.
+        parent: the node this one lies within, None for the outermost. `add` puts it there.
+        phase: whether it belongs to its parent's current epoch, as training and validation do.
+
+    Attributes:
+        children: the nodes within this one that are in the picture, oldest first.
+        outcome: how it ended; None while it runs.
+    """
+
+    def __init__(self, label: str, *, parent: Self | None = None, phase: bool = False) -> None:
+        self.label, self.parent, self.phase = label, parent, phase
+        self.children: list[Self] = []
+        self.outcome: Outcome | None = None
+
+    def add(self, child: Self) -> None:
+        """Put `child` into the picture, in place of earlier failures and of a finished phase of the same label."""
+        self.children = [c for c in self.children if not c.outcome or (c.phase and c.label != child.label)]
+        self.children.append(child)
+
+    def drop_phases(self) -> None:
+        """Take the finished phases out of the picture, as is due when an epoch is over."""
+        self.children = [c for c in self.children if not (c.phase and c.outcome)]
+
+    def end(self, outcome: Outcome) -> None:
+        """Set the outcome.
+
+        After a good end, failures within have no importance any more and leave the picture; so does the node itself,
+        unless it is a phase, which stays until its epoch is over, or the outermost. After a bad end all stays, to
+        show where it happened.
+        """
+        self.outcome = outcome
+        if outcome in ("done", "stopped"):
+            self.children = [c for c in self.children if c.phase or not c.outcome]
+            if self.parent and not self.phase:
+                self.parent.children = [c for c in self.parent.children if c is not self]
+
+    def walk(self) -> Iterator[Self]:
+        """This node and all within it, outermost first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    @property
+    def above(self) -> list[Self]:
+        """The nodes that this one lies within, outermost first."""
+        return [*self.parent.above, self.parent] if self.parent else []
+
+    @property
+    def root(self) -> Self:
+        """The outermost node around this one."""
+        return self.parent.root if self.parent else self
+
+    @property
+    def depth(self) -> int:
+        """How many nodes this one lies within."""
+        return self.parent.depth + 1 if self.parent else 0
+
+    def within(self, scope: Node) -> bool:
+        """Whether this node is `scope` or lies within it."""
+        return scope is self or (self.parent is not None and self.parent.within(scope))
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this node is running, with no running node within."""
+        return self.outcome is None and all(c.outcome for c in self.children)
+
+
+class Stage(Node):
     """One bar's truth: a node of the tree, changed by events, pictured for frames.
 
     Only `advance_to` runs for every batch, on whatever thread the batch is on, and takes no
@@ -108,12 +184,9 @@ class Stage:
     ) -> None:
         self.key = next(_keys)
         self.run: str = parent.run if parent else os.urandom(6).hex()
-        self.label = clean(label)
+        super().__init__(clean(label), parent=parent, phase=phase)
         self.title = self.label if title is None else clean(title)
         self.unit = clean(unit)
-        self.parent = parent
-        self.children: list[Stage] = []
-        self.phase = phase
         self.selection: Selection = selection or (parent.selection if parent else Selection())
         self.leave: Leave = leave or (parent.leave if parent else "epochs")
         self.pacing: bool = pacing if pacing is not None else parent.pacing if parent else True
@@ -122,7 +195,6 @@ class Stage:
         self.around = around
         self.held = False
         self.logged: dict[str, object] = {}
-        self.outcome: Outcome | None = None
         self.started = clock()
         self.watch: float = NEVER
         self.held_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
@@ -228,17 +300,12 @@ class Stage:
             self._spent[name] = self._spent.get(name, 0.0) + max(0.0, seconds)
 
     def add(self, child: Stage) -> None:
-        """`child` begins within; what failed before, or a finished part of the same name, leaves the picture for it."""
-        self.children = [c for c in self.children if not c.outcome or (c.phase and c.label != child.label)]
-        self.children.append(child)
+        """`child` begins within this stage."""
+        super().add(child)
         if not child.phase:
             if self._inner_at != self.done:
                 self._inner_at, self._inner_usual, self._inner_number = self.done, self._inner_number, 0
             self._inner_number += 1
-
-    def drop_phases(self) -> None:
-        """The current epoch's finished phases leave the picture."""
-        self.children = [c for c in self.children if not (c.phase and c.outcome)]
 
     def finish(self, outcome: Outcome) -> None:
         """The stage is over. Where its total was unknown, it is the position now."""
@@ -249,13 +316,11 @@ class Stage:
             self.parent._phase_over(self, now)
         self.watch = -1  # whoever advances it now is to hear of it
         self._left_at = self.parent.done if self.parent else 0
-        if outcome in ("done", "stopped"):
-            self.children = [c for c in self.children if c.phase or not c.outcome]
         if outcome == "done" and (self.total is None or self._total_is_learned or not self._firm):
             self._total, self._total_is_learned, self._firm = self.done, False, True
             if self.phase and self.parent:
                 self.parent._learned[self.label] = self.done
-        self.outcome = outcome
+        self.end(outcome)
 
     def look(self, now: float) -> None:
         """A frame may be drawn soon: whatever moves with time moves on."""
@@ -323,16 +388,6 @@ class Stage:
         return "done" if complete else "stopped"
 
     @property
-    def root(self) -> Stage:
-        """The outermost stage around this one."""
-        return self.parent.root if self.parent else self
-
-    @property
-    def depth(self) -> int:
-        """How many stages this one lies within."""
-        return self.parent.depth + 1 if self.parent else 0
-
-    @property
     def _path(self) -> str:
         return f"{self._within}{self.label}"
 
@@ -357,26 +412,6 @@ class Stage:
     def _count(self, number: int) -> str:
         total = self.total
         return f"{number}/{total}" if total else f"{number}"
-
-    def walk(self) -> Iterator[Stage]:
-        """This stage and all within it, outermost first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-    @property
-    def above(self) -> list[Stage]:
-        """The stages that this one lies within, outermost first."""
-        return [*self.parent.above, self.parent] if self.parent else []
-
-    def within(self, scope: Stage) -> bool:
-        """Whether this stage is `scope` or lies within it."""
-        return scope is self or (self.parent is not None and self.parent.within(scope))
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether the stage is running, with no running stage within."""
-        return self.outcome is None and all(c.outcome for c in self.children)
 
     @property
     def stale(self) -> bool:

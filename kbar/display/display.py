@@ -338,8 +338,6 @@ class Display:
         self._release_epoch(stage)
         stage.finish(outcome)
         parent = stage.parent
-        if parent and not stage.phase and outcome in ("done", "stopped"):
-            parent.children.remove(stage)  # what failed stays in the picture, to tell where
         for target in self._targets:
             target.marks.pop(stage.key, None)
         last = all(r.outcome for r in self._roots)
