@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from .core.text import clean
-from .history.watch import recorded, replay, watch
+from .history.follow import recorded
+from .history.watch import replay, watch
 from .renderers import check, create, names
 from .sources.loops import loop
 

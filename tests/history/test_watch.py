@@ -20,8 +20,9 @@ import pytest
 import kbar
 from kbar.__main__ import main
 from kbar.display.display import current
+from kbar.history.follow import Follower, records
 from kbar.history.read import read
-from kbar.history.watch import Follower, Watch, records
+from kbar.history.watch import Viewer
 from kbar.options import Options
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
@@ -48,7 +49,7 @@ def test_a_watched_run_looks_as_on_its_own_terminal(
     own, other, stream = VirtualTerminal(140, 12), VirtualTerminal(140, 12), io.StringIO()
     logs: list[Any] = [kbar.RichRenderer(file=own), kbar.JsonLinesRenderer(stream, throttle=kbar.always)]
     begin_with(Options(logs, pacing=False), monkeypatch)
-    watched = Watch(RENDERERS[renderer](file=other))
+    watched = Viewer(RENDERERS[renderer](file=other))
     read_so_far = 0
 
     def facts(terminal: VirtualTerminal) -> list[str]:
@@ -76,7 +77,7 @@ def test_the_count_is_the_latest_line_and_the_bar_moves_on(clock: FakeClock) -> 
         clock.advance(0.1)
         stage.advance_to(done)
     renderer = RecordingRenderer()
-    watched = Watch(renderer)
+    watched = Viewer(renderer)
     for record in told(stream.getvalue()):
         watched.take(record, "run.jsonl")
     for _ in range(100):
@@ -109,7 +110,7 @@ def test_several_workers_are_stacked_and_a_finished_one_leaves_a_line(
         contextvars.Context().run(worker_lines, clock, rank, path, monkeypatch) for rank, path in enumerate(paths)
     ]
     terminal = VirtualTerminal(80, 10)
-    watched, followers = Watch(kbar.RichRenderer(terminal)), [Follower(str(path)) for path in paths]
+    watched, followers = Viewer(kbar.RichRenderer(terminal)), [Follower(str(path)) for path in paths]
 
     def look() -> list[str]:
         for follower in followers:
@@ -144,11 +145,11 @@ def test_a_run_whose_process_is_gone_is_said_to_be_and_one_of_another_host_to_be
         ({}, r"fit .* 0/3 +2:30 +silent for 3:20"),
     ):
         terminal = VirtualTerminal(80, 10)
-        watched = Watch(kbar.RichRenderer(terminal))
+        watched = Viewer(kbar.RichRenderer(terminal))
         watched.take(told(json.dumps({**here, **change}))[0], "run.jsonl")
-        watched.look()
+        watched.end_dead_runs()
         assert not watched.over, "it is given the time of one more look"
-        watched.look()
+        watched.end_dead_runs()
         watched.draw(clock() + 200)
         assert re.search(shown, terminal.text), terminal.text
 
@@ -161,7 +162,7 @@ def test_a_run_that_takes_the_place_of_a_silent_one_ends_that(clock: FakeClock, 
         current().end(stage, "done")
     first, second = (line for line in path.read_text().splitlines() if '"begin"' in line)
     renderer = RecordingRenderer()
-    watched = Watch(renderer)
+    watched = Viewer(renderer)
     for line in (first, second):
         watched.take(told(line.replace(f'"host":"{os.uname().nodename}"', '"host":"elsewhere"'))[0], "run.jsonl")
     watched.draw(clock())
@@ -213,7 +214,7 @@ def test_a_run_is_watched_from_the_midst_of_its_file(
     while next(moments) != "an evaluate within":
         pass
     renderer = RecordingRenderer()
-    watched = Watch(renderer)
+    watched = Viewer(renderer)
     watched.take(told(path.read_text())[-1], "run.jsonl")
     watched.draw(clock())
     assert [(view.title, view.depth) for view in renderer.snapshots[-1].stages] == [("fit", 0), ("evaluate", 1)]
@@ -285,7 +286,7 @@ def test_lines_that_make_no_sense_are_skipped_and_counted(path: Path, capsys: py
         (["show", "{missing}"], 1, "missing: No such file or directory"),
         (["show", "{foreign}"], 1, "there is no run in it"),
         (["show", "{folder}"], 1, "Is a directory"),
-        (["watch", "--until-end", "{folder}"], 1, "this is no file that can be read to its end"),
+        (["watch", "--until-end", "{folder}"], 1, "not a regular file, whose end can be watched"),
         (["replay", "{missing}"], 1, "missing: No such file or directory"),
         (["replay", "{foreign}"], 1, "there is no run in it"),
         (["replay", "{foreign}", "--speed", "0"], 2, "must be above 0; got 0"),
@@ -349,15 +350,15 @@ def test_a_run_that_speaks_again_is_not_dead(clock: FakeClock, path: Path) -> No
     stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
     current().end(stage, "done")
     first, last = (line.replace(f'"pid":{os.getpid()}', '"pid":999999') for line in path.read_text().splitlines())
-    watched = Watch(renderer := RecordingRenderer())
+    watched = Viewer(renderer := RecordingRenderer())
     watched.take(told(first)[0], "run.jsonl")
     for _ in range(2):
-        watched.look()
+        watched.end_dead_runs()
     assert watched.over
     for _ in range(2):
         watched.take(told(first)[0], "run.jsonl")
         for _ in range(3):
-            watched.look()
+            watched.end_dead_runs()
         assert not watched.over
     watched.take(told(last)[0], "run.jsonl")
     watched.draw(clock())
@@ -366,7 +367,7 @@ def test_a_run_that_speaks_again_is_not_dead(clock: FakeClock, path: Path) -> No
 
 def test_a_host_whose_clock_is_wrong_is_neither_silent_nor_old(clock: FakeClock, path: Path) -> None:
     stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
-    watched = Watch(renderer := RecordingRenderer())
+    watched = Viewer(renderer := RecordingRenderer())
     watched.take(told(path.read_text())[0], "run.jsonl", heard=clock() + 500)
     watched.draw(clock() + 501)
     (view,) = renderer.snapshots[-1].stages
@@ -401,7 +402,7 @@ def test_hostile_lines_end_nothing(change: dict[str, Any], clock: FakeClock, pat
     current().end(stage, "done")
     above = [{**line, "id": key} for key in change.pop("above", [])]
     hostile = json.dumps({**line, "above": above, **change})
-    watched = Watch(kbar.RichRenderer(VirtualTerminal(80, 10)))
+    watched = Viewer(kbar.RichRenderer(VirtualTerminal(80, 10)))
     for record in records([hostile.encode()] * 2, Counter(), "run.jsonl"):
         watched.take(record, "run.jsonl")
         watched.draw(clock())
@@ -415,7 +416,7 @@ def test_stages_that_move_are_no_stages(clock: FakeClock, path: Path) -> None:
     stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
     line = json.loads(path.read_text().splitlines()[0])
     current().end(stage, "done")
-    watched = Watch(RecordingRenderer())
+    watched = Viewer(RecordingRenderer())
     for first in range(0, 3000, 40):
         above = [{**line, "id": key} for key in range(first, first + 40)]
         (record,) = told(json.dumps({**line, "above": above, "id": first + 40}))
@@ -428,28 +429,11 @@ def test_a_run_that_begins_twice_is_another_one(clock: FakeClock, path: Path) ->
         stage.advance()
     begin, *_, end = (json.loads(line) for line in path.read_bytes().splitlines())
     lines = [json.dumps(line).encode() for line in (begin, {**begin, "id": begin["id"] + 7}, end)]
-    watched = Watch(RecordingRenderer())
+    watched = Viewer(RecordingRenderer())
     for record in records(lines, Counter(), "run.jsonl"):
         watched.take(record, "run.jsonl")
     watched.draw(0.0)
     assert watched.over
-
-
-def test_a_terminal_that_is_not_read_gets_no_frames_that_wait(path: Path, clock: FakeClock) -> None:
-    class Busy(RecordingRenderer):
-        ready = False  # type: ignore[assignment]  # as long as nobody says otherwise
-
-    renderer = Busy()
-    watched = Watch(renderer)
-    with kbar.stage("run", total=2, renderer=kbar.JsonLinesRenderer(path)) as stage:
-        stage.advance(2)
-    for record in records(path.read_bytes().splitlines(), Counter(), "run.jsonl"):
-        watched.take(record, "run.jsonl")
-    watched.draw(0.0)
-    assert not renderer.snapshots
-    renderer.ready = True  # type: ignore[misc]  # likewise
-    watched.draw(0.0)
-    assert renderer.snapshots[0].events
 
 
 def test_a_reader_that_has_had_enough_is_no_failure(path: Path) -> None:
