@@ -276,7 +276,7 @@ def test_lines_that_make_no_sense_are_skipped_and_counted(path: Path, capsys: py
     )
     assert main(["show", str(path)]) == 0
     shown = capsys.readouterr()
-    assert shown.err == f"kbar: {path}: skipped 5 lines that made no sense\n"
+    assert shown.err == f"kbar: {path}: skipped 5 lines that kbar did not write\n"
     assert "\x1b" not in shown.out
 
 
