@@ -19,7 +19,6 @@ from types import CodeType, FunctionType, MethodType
 from typing import IO, Any
 
 _LIMIT = 100  # warnings that are kept while nobody can be told
-_PIECE = 50  # characters that a terminal takes at once, as good as always, when it takes any
 
 _WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, if nobody has replaced it
 
@@ -65,12 +64,11 @@ def tell() -> None:
     if getattr(_this_thread, "postpones", 0) or not _telling.acquire(blocking=False):
         return
     try:
-        for _ in range(len(_waiting)):  # what comes meanwhile waits for the next time, lest this never end
-            _show(_waiting.popleft())
-        while _unwritten and not (rest := _write(_unwritten[0])):
+        for _ in range(_LIMIT):  # a handler that fails anew each time must not keep this from its end
+            if _waiting:
+                _show(_waiting.popleft())
+        while _unwritten and _write(_unwritten[0]):
             _unwritten.popleft()
-        if _unwritten:
-            _unwritten[0] = rest
     finally:
         _telling.release()
 
@@ -106,29 +104,27 @@ def _action(text: str) -> str:
     return "default"
 
 
-def _write(text: str) -> str:
-    """Write to standard error without waiting for it; return what it did not take.
+def _write(text: str) -> bool:
+    """Write to standard error without waiting for it; return whether that was possible.
 
     A stream that leads to a file, pipe or terminal is written to by its descriptor: what stays in Python's buffers
     because a disk is full or a pipe closed would change the exit code of the process.
     """
     stream = sys.stderr
     try:
-        if not (_is_real(stream) and _is_writable(stream)):
-            if _is_writable(stream):
-                stream.write(text)
-                text = ""
-            return text
-        with contextlib.suppress(OSError):  # what others have written comes first
-            stream.flush()
-        size = _PIECE if stream.isatty() else len(text)
-        while text and _is_writable(stream):
-            os.write(stream.fileno(), text[:size].encode(stream.encoding, "backslashreplace"))
-            text = text[size:]
+        if not _is_writable(stream):
+            return False
+        if _is_real(stream):
+            with contextlib.suppress(OSError):  # what others have written comes first
+                stream.flush()
+            os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
+        else:
+            stream.write(text)
     except Exception as error:  # the stream may be anything
         if from_signal(error):
             raise
-    return text
+        return False
+    return True
 
 
 def _is_real(stream: IO[str]) -> bool:
@@ -139,7 +135,7 @@ def _is_real(stream: IO[str]) -> bool:
 
 
 def _is_writable(stream: IO[str] | None) -> bool:
-    """Whether there is a reader, and space for some text."""
+    """Whether the stream has a reader, and space for text."""
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)  # type: ignore[union-attr]  # None is what except is for
@@ -161,19 +157,12 @@ def from_signal(error: BaseException) -> bool:
 
 def _note_handlers() -> None:
     for number in signal.valid_signals():
-        code = _code_of(signal.getsignal(number))
-        if code is not None:
-            _handlers[id(code)] = code
-
-
-def _code_of(handler: Any) -> CodeType | None:
-    """The code that runs when `handler` is called, None if that is not Python code."""
-    if isinstance(handler, functools.partial):
-        return _code_of(handler.func)
-    if isinstance(handler, MethodType):
-        return _code_of(handler.__func__)
-    function = handler if isinstance(handler, FunctionType) else type(handler).__call__
-    return function.__code__ if isinstance(function, FunctionType) else None
+        handler: Any = signal.getsignal(number)
+        while isinstance(handler, (functools.partial, MethodType)):
+            handler = handler.func if isinstance(handler, functools.partial) else handler.__func__
+        function = handler if isinstance(handler, FunctionType) else type(handler).__call__
+        if isinstance(function, FunctionType):  # else it is no Python code
+            _handlers[id(function.__code__)] = function.__code__
 
 
 def said(value: object) -> str:
