@@ -40,7 +40,7 @@ def kbar_lines(renderer: kbar.Renderer, lines: int) -> Iterator[None]:
     train = current().begin("train", unit="step", total=10 * lines, parent=fit, phase=True)
     yield
     for done in range(lines):
-        train.advance_to(done, METRICS)
+        train.advance_to(done, current().clock(), METRICS)
     current().end(fit, "stopped")
     yield
 

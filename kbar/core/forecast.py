@@ -1,130 +1,210 @@
-"""What is expected of a stage: rate, remaining time, and where its bar stands."""
+"""What is expected of a stage: its rate, its remaining time, and where its bar stands."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from .counts import Counts
+from .epochs import EpochForecast, Outlook, RunningPhase
 from .pace import Pace
+from .pacing import Countdown, Pacer
+
+_UNCERTAIN = 0.25  # the share by which a rate may be off before remaining times are marked as rough
 
 
-@dataclass(frozen=True)
-class RunningPhase:
-    """A part of an epoch that runs: its time so far, and `once` what of it will never be needed again.
+class Forecast:
+    """What is expected of one stage.
 
-    All in seconds; `left` is what it still needs, `whole` what one like it takes, None if unknown. `share` is what of
-    it is done, as its own bar shows.
+    There are three ways for a stage to be known: by its own steps (`Pace`, `Pacer`); by its epochs, once it has any
+    (`EpochForecast`), which consist of phases that have forecasts of their own; and while its first step takes long, by
+    the stage that runs within that step. `look` brings all up to date before a frame is drawn, inner stages first.
+
+    Args:
+        label: the stage's.
+        counts: how far the stage is.
     """
 
-    label: str
-    seconds: float
-    once: float
-    left: float | None
-    whole: float | None
-    share: float = 0.0
+    def __init__(self, label: str, counts: Counts) -> None:
+        self._label, self._counts = label, counts
+        self._countdown = Countdown()
+        self._waited = 0.0  # seconds of waiting for data, in all steps that have landed
+        self._first_waited = 0.0  # and in the first execution
+        self._epochs = EpochForecast()
+        self._epoch_started: float | None = None
+        self._phases: dict[str, tuple[Pace, Pacer]] = {}  # what the phases of all epochs share, by label
+        self.begin()
 
+    def begin(self) -> None:
+        """The stage begins where its counts do, with nothing known of it."""
+        started, initial = self._counts.started, self._counts.initial
+        self._pace, self._pacer = Pace(started, initial), Pacer(started, initial)
+        # Stages that ran within the running unit: that unit, how many there were in the one before, how many by now.
+        self._unit, self._usual_inner, self._inner = initial, 0, 0
 
-@dataclass(frozen=True)
-class Outlook:
-    """Seconds that the running epoch takes in all, those it still needs, and those each later one takes.
+    def continue_in(self, phase: Forecast) -> None:
+        """`phase` begins within this stage's epoch; what earlier epochs' phases of its label have shown still holds."""
+        phase._pace, phase._pacer = self._phases.setdefault(phase._label, (phase._pace, phase._pacer))
+        for known in (phase._pace, phase._pacer):
+            known.restart(phase._counts.started, phase._counts.initial)
 
-    `share` is what of the epoch is done: the shares of its phases, weighted by how long each takes.
-    """
+    # Events.
 
-    whole: float
-    left: float
-    later: float
-    share: float
+    def inner_begins(self) -> None:
+        """A stage that is no phase begins within the running unit."""
+        if self._unit != self._counts.done:
+            self._unit, self._usual_inner, self._inner = self._counts.done, self._inner, 0
+        self._inner += 1
 
+    def start_epoch(self, now: float) -> None:
+        """An epoch begins."""
+        self._epoch_started = now
 
-class EpochForecast:
-    """A run of epochs (epochs): what the running one and those to come take, in seconds.
+    def phase_over(self, phase: Forecast, now: float) -> None:
+        """A phase of the running epoch is over."""
+        once, opening = phase._excess
+        self._epochs.phase_over(phase._label, phase._counts.busy(now) - once - opening, once)
 
-    An epoch is its phases (training, validation), by label, and the time between them (what callbacks
-    do). Each has a pace of its own whose units are epochs: so a first epoch that took longer, one that
-    did just once, a lasting change, and phases that not all epochs have are dealt with as they are
-    among steps. A phase that is running knows better. What first executions took too long happens
-    once, and is no part of it.
-    """
-
-    _BETWEEN = ""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self._paces: dict[str, Pace] = {}  # seconds an epoch, by label
-        self._phases: dict[str, float] = {}  # and how many of that label an epoch had on average
-        self._over: dict[str, tuple[float, int]] = {}
-        self._once = 0.0
-
-    def phase_over(self, label: str, seconds: float, once: float) -> None:
-        """A part of the running epoch took so long, and besides `once` what it never will again."""
-        before, number = self._over.get(label, (0.0, 0))
-        self._over[label] = before + seconds, number + 1
-        self._once += once
-
-    def epoch_over(self, took: float) -> None:
+    def finish_epoch(self, now: float) -> None:
         """The running epoch is over."""
-        self._over[self._BETWEEN] = self._between(took), 1
-        self._number += 1
-        for label, (seconds, number) in self._over.items():
-            pace = self._paces.setdefault(label, Pace(0.0, 0))
-            pace.sample(pace.at + seconds, self._number)
-            self._phases[label] = self._phases.get(label, 0.0) + number
-        self._over, self._once = {}, 0.0
+        self._epochs.epoch_over(self.epoch_elapsed(now))
+        self._epoch_started = now
+
+    def note_first(self) -> None:
+        """Take note of the first execution, if it is over and was not noted yet."""
+        if self._pace.first is None:
+            done, at, _ = self._counts.latest
+            self._pace.sample(at, done)
+            self._first_waited = self._counts.source.waited(at)
+
+    def look(self, now: float, phases: Sequence[Forecast], inner: Forecast | None) -> None:
+        """Bring the forecast up to time `now` (s).
+
+        Args:
+            now: a frame is drawn then.
+            phases: those of the running epoch, oldest first.
+            inner: the stage that runs within the running unit and is no phase, if there is one.
+        """
+        self.note_first()
+        done, at, _ = self._counts.latest
+        source = self._counts.source
+        if at > self._pace.at:
+            self._waited = source.waited(now) - source.waiting(now)
+        self._pace.sample(at, done)
+        self._pacer.sample(at, done)
+        ahead = self._outlook(now, phases) if self.has_epochs else None
+        share = self._share_of_unit(ahead, phases, inner)
+        if share is None:
+            self._pacer.move(now, self._pace.rate, self._counts.total)
+        else:
+            self._pacer.jump(self._counts.done, max(0.0, min(Pacer.MOST, share)))
+        self._countdown.correct(now, self._estimate(now, ahead, inner))
+
+    # What is expected.
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether the stage's units are epochs with phases of their own."""
+        return self._epoch_started is not None
+
+    def epoch_elapsed(self, now: float) -> float:
+        """Seconds since the running epoch began."""
+        return now - (self._counts.started if self._epoch_started is None else self._epoch_started)
 
     @property
     def rate(self) -> float | None:
-        """EpochForecast per second, of late."""
-        seconds = sum(self._usual(label)[0] for label in self._paces)
-        return 1 / seconds if seconds > 0 else None
+        """Units per second: as of late while the stage runs, on the whole once it is over; None if unknown."""
+        counts = self._counts
+        if counts.ended is not None:
+            took, units = counts.ended - counts.started, counts.done - counts.initial
+            return units / took if took > 0 and units > 0 else None
+        return self._epochs.rate if self.has_epochs else self._pace.rate
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds until the stage is over, as of time `now` (s); None if unknown, or when it is."""
+        return None if self._counts.ended is not None else self._countdown.at(now)
+
+    def is_uncertain(self, phases: Sequence[Forecast]) -> bool:
+        """Whether rate and remaining time are rough; `phases` are those of the running epoch."""
+        if self.has_epochs:
+            return self._epochs.error > _UNCERTAIN or any(phase._pace.error > _UNCERTAIN for phase in phases[:1])
+        return self._pace.error > _UNCERTAIN
 
     @property
-    def error(self) -> float:
-        """The share by which it may be off; what is between the phases takes two epochs to be known."""
-        usual = {label: self._usual(label)[0] for label in self._paces}
-        unsure = {label: pace.error for label, pace in self._paces.items() if pace.settled or label == self._BETWEEN}
-        off = sum(usual[label] * min(1.0, error) for label, error in unsure.items())
-        return off * self.rate if self.rate else math.inf
+    def bar(self) -> tuple[float, int]:
+        """Where the bar stands, in units, and the count beside it."""
+        total = self._counts.total
+        return self._pacer.position if total is None else min(self._pacer.position, total), self._pacer.count
 
-    def outlook(self, elapsed: float, running: Sequence[RunningPhase]) -> Outlook | None:
-        """What is to be expected, with the running epoch begun `elapsed` seconds ago; None without a basis."""
-        between = self._between(elapsed - sum(phase.seconds + phase.once for phase in running))
-        over = {**self._over, self._BETWEEN: (between, 0)}
-        by_label = {phase.label: phase for phase in reversed(running)}  # of one within another, the outer one
-        if not self._number and not self._over and all(phase.left is None for phase in running):
+    @property
+    def share(self) -> float:
+        """The share of the stage that is done, as its bar shows it; 0 where that is not known."""
+        total = self._counts.total
+        return min(1.0, self._pacer.position / total) if total else float(self._counts.ended is not None)
+
+    # The running step and the first execution.
+
+    def running(self, now: float) -> float:
+        """Seconds for which the running step has been running; it does not while the loop waits for its item."""
+        waited = self._counts.source.waited(now) - self._waited
+        return max(0.0, now - self._counts.latest[1] - waited)
+
+    def stalls(self, seconds: float) -> bool:
+        """Whether a step that takes so many seconds is out of all proportion."""
+        return self._pace.stalls(seconds)
+
+    @property
+    def interval(self) -> float:
+        """Seconds that a step takes, typically; 0 if unknown."""
+        return self._pace.interval
+
+    @property
+    def first_execution(self) -> float:
+        """Seconds that the first execution took, without waiting for data; 0 if it was in an earlier epoch."""
+        first = None if self._pace.again else self._pace.first
+        return first[0] - self._first_waited if first else 0.0
+
+    # How it is estimated.
+
+    @property
+    def _excess(self) -> tuple[float, float]:
+        """Seconds by which the stage began too slowly: once and for all, and as it will again in the next epoch."""
+        return (0.0, self._pace.opening) if self._pace.again else (self._pace.first_excess, 0.0)
+
+    def _outlook(self, now: float, phases: Sequence[Forecast]) -> Outlook | None:
+        """What is expected of the running epoch, and of those to come."""
+        running = [phase._as_phase(now) for phase in phases if phase._counts.ended is None]
+        return self._epochs.outlook(max(0.0, self.epoch_elapsed(now)), running)
+
+    def _as_phase(self, now: float) -> RunningPhase:
+        counts, total = self._counts, self._counts.total
+        whole = None if total is None else self._pace.remaining(self._pace.at, total - counts.initial)
+        left = 0.0 if counts.done == total else self.remaining(now)
+        once, opening = self._excess
+        return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, self.share)
+
+    def _share_of_unit(self, ahead: Outlook | None, phases: Sequence[Forecast], inner: Forecast | None) -> float | None:
+        """The share of the running unit that is done, as the stages within it have it; None if there are none."""
+        if self.has_epochs:
+            return ahead.share if ahead else phases[0].share if phases else 0.0
+        if inner:  # as many as there were in the unit before
+            return (self._inner - 1 + inner.share) / max(self._usual_inner, self._inner)
+        return None
+
+    def _estimate(self, now: float, ahead: Outlook | None, inner: Forecast | None) -> float | None:
+        """Seconds that the stage still needs; None if unknown."""
+        total = self._counts.total
+        if total is None:
             return None
-        whole = left = later = done = 0.0
-        for label in {*over, *by_label, *self._paces}:
-            usual, number = self._usual(label)
-            seconds, so_many = over.get(label, (0.0, 0))
-            phase = by_label.get(label)
-            lasts = max(0.0, usual - seconds - (phase.seconds if phase else 0.0))
-            if phase and phase.left is not None:
-                others = max(0.0, number - so_many - 1) * usual / number if number else 0.0
-                lasts = phase.left + others
-            elif not phase and label and so_many >= max(1.0, number):
-                lasts = 0.0
-            if phase and phase.left is not None:
-                done += seconds + phase.share * (phase.seconds + lasts)
-                seconds += phase.seconds
-            else:
-                seconds += phase.seconds if phase else 0.0
-                done += seconds
-            whole, left = whole + seconds + lasts, left + lasts
-            if phase and phase.whole is not None and number <= 1:
-                later += phase.whole * (self._phases.get(label, 0.0) + 1) / (self._number + 1)
-            else:
-                later += usual if self._number else seconds + lasts
-        return Outlook(whole, left, later, done / whole if whole else 0.0)
+        left = max(0, total - self._counts.done)
+        if not self.has_epochs:
+            return self._estimate_by_steps(now, left, inner)
+        if ahead is None:
+            return None
+        return ahead.left + ahead.later * (left - 1) if left else 0.0
 
-    def _usual(self, label: str) -> tuple[float, float]:
-        """Seconds and number in an epoch, on average."""
-        if label not in self._paces:
-            return 0.0, 0.0
-        pace = self._paces[label]
-        seconds, units = pace.first or (0.0, 1)
-        return pace.pace if pace.pace is not None else seconds / units, self._phases[label] / self._number
-
-    def _between(self, elapsed: float) -> float:
-        return max(0.0, elapsed - self._once - sum(seconds for seconds, _ in self._over.values()))
+    def _estimate_by_steps(self, now: float, left: int, inner: Forecast | None) -> float | None:
+        known = self._pace.remaining(now, left)
+        unit = inner.remaining(now) if inner and self._inner == 1 else None
+        if known is not None or unit is None or not left:
+            return known
+        return unit + (now - self._pace.at + unit) * (left - 1)  # the first unit is not over, but known by its inside

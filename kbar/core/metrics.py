@@ -1,19 +1,15 @@
-"""Owns metrics: which of them are shown, running means, and numbers from the scalars of any framework."""
+"""Metrics by name: which of them are shown, and how their numbers are fetched without harm to a run."""
 
 from __future__ import annotations
 
 import fnmatch
 import functools
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Union
 
-from ..system.warnings import from_signal, said, warn
+from .scalars import Plain, Tell, detached, device_of, is_capturing, is_deleted, is_plain, plain
 from .snapshot import Event, Message, Metrics, Snapshot, StageView
-
-Plain = Union[bool, int, float, str, None]
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Selection:
     patterns: tuple[str, ...] = ("loss", "val_loss", "*")
 
     def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
-        """The chosen ones of `metrics`."""
+        """Return the chosen ones of `metrics`."""
         found = dict(metrics or ())
         return tuple((name, found[name]) for name in _chosen(self.patterns, tuple(found)))
 
@@ -41,124 +37,122 @@ def _chosen(patterns: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
 
 
 def named(metrics: Mapping[str, object] | None, more: Mapping[str, object]) -> dict[str, object]:
-    """All these metrics by name, as references, apart from the graph that autograd would keep alive.
+    """Return all these metrics by name, as references, apart from what autograd would keep alive.
 
     Raises:
-        TypeError: where there is no mapping of names to values.
+        TypeError: if `metrics` is no mapping, or a name is no string.
     """
     if metrics is not None and not isinstance(metrics, Mapping):
         raise TypeError(f"metrics have names: write log(loss=…) or log({{'loss': …}}); got {metrics!r}")
     found = {**(metrics or {}), **more}
-    for name, value in found.items():
+    for name in found:
         if not isinstance(name, str):
             raise TypeError(f"a metric's name must be a string, as in log({{'loss': …}}); got {name!r}")
-        if type(value).__module__.startswith("torch") and hasattr(value, "detach"):
-            found[name] = value.detach()
-    return found
+    return {name: detached(value) for name, value in found.items()}
 
 
-def plain(value: object, name: str = "") -> Plain:
-    """`value` as Python's own number: what has one element, of any framework, is that element.
+class Logged:
+    """The latest metrics of one stage, and the numbers fetched of those that are on a device.
 
-    Anything else becomes text: arrays their shape. Where the metric's `name` is given, that is
-    warned about, unless it was text before.
+    To fetch a number from a device waits for the device. Where another thread does so than the one that computed the
+    value, that can even end the process: on Apple's GPUs, and while a CUDA graph is recorded. So threads that draw take
+    the numbers that were fetched last, and ask for new ones; the thread that logs fetches these the next time it is
+    here. Values that any thread may fetch are left to those that draw.
+
+    Attributes:
+        values: the latest values, by name, as they were given.
     """
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    shape: tuple[Any, ...] = ()
-    try:
-        shape = tuple(getattr(value, "shape", ()))
-        if math.prod(shape) != 1:
-            raise TypeError(f"shape {shape}")
-        found: Any = value
-        if not hasattr(found, "item") and hasattr(found, "numpy"):
-            found = found.numpy()  # TensorFlow's have no item() of their own
-        if hasattr(found, "item"):
-            found = found.item()
-        return found if isinstance(found, (bool, int)) else float(found)
-    except (Exception, SystemExit) as error:  # whatever it is, it must not cost the line
-        if from_signal(error):
-            raise
-        if name:
-            warn(f"the metric {name!r} is no number ({type(value).__name__}: {error}) and is shown as text")
-    if shape and math.prod(shape) != 1:
-        return "[" + "×".join(map(str, shape)) + "]"
-    return said(value)
+
+    _PERIOD = 0.25  # seconds between two fetches at least
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self._numbers: dict[str, Plain] = {}
+        self._asked = False
+        self._fetched_at = -math.inf
+
+    def log(self, metrics: Mapping[str, object], now: float, tell: Tell, *, soon: bool = False) -> None:
+        """Take note of `metrics` at time `now` (s); on the thread that computed them.
+
+        `soon` says that they will be drawn soon, so that there is no need to wait for somebody to ask. `tell` is called
+        with the text of a warning where a metric is no number.
+        """
+        self.values.update(metrics)
+        if (soon or self._asked) and now >= self._fetched_at + self._PERIOD:
+            self.fetch(now, tell)
+
+    def fetch(self, now: float, tell: Tell) -> None:
+        """Fetch the numbers that are on devices and not being recorded; on the thread that computed them."""
+        self._asked, self._fetched_at = False, now
+        for name, value in self.values.copy().items():
+            device = device_of(value)
+            if not device:
+                continue
+            if is_capturing(device):
+                self._asked = True  # again, when that is over
+            else:
+                self._numbers[name] = _plain(name, value, tell)
+
+    def shown(self) -> dict[str, object]:
+        """Return what can be drawn by now, on any thread: what is on a device as the number fetched last, if any."""
+        found = {}
+        for name, value in self.values.copy().items():  # of a copy, as another thread may add to it
+            if not device_of(value):
+                found[name] = value
+            else:
+                self._asked = True
+                if name in self._numbers:
+                    found[name] = self._numbers[name]
+        return found
+
+    def numbers(self, now: float, tell: Tell) -> dict[str, Plain]:
+        """Fetch all there is; on the thread that computed it."""
+        self.fetch(now, tell)
+        return {name: _plain(name, value, tell) for name, value in self.shown().items() if _is_there(name, value, tell)}
 
 
-def fetched(snapshot: Snapshot, known: dict[int, tuple[object, Plain]]) -> Snapshot:
-    """The same picture with all metrics as Python's own numbers; `known` has those fetched already."""
+def _plain(name: str, value: object, tell: Tell) -> Plain:
+    return plain(value, lambda problem: tell(f"the metric {name!r} {problem}"))
 
-    def value_of(name: str, value: object) -> Plain:
+
+def _is_there(name: str, value: object, tell: Tell) -> bool:
+    """Whether this thread may fetch the value; it is not shown if not."""
+    if is_deleted(value):
+        tell(f"the metric {name!r} was deleted or donated to a function before it was drawn, and is not shown")
+        return False
+    device = device_of(value)
+    if device:
+        tell(
+            f"the metric {name!r} is on {device}, where only the thread that computed it may fetch it, "
+            f"and is not shown: pass a number, as its item() returns it"
+        )
+    return not device
+
+
+def fetched(snapshot: Snapshot, known: dict[int, tuple[object, Plain]], tell: Tell) -> Snapshot:
+    """Return the same picture with all metrics as Python's own numbers.
+
+    Args:
+        snapshot: the picture.
+        known: the numbers that were fetched already, by their values' ids; what is fetched now is added.
+        tell: is called with the text of a warning where a metric is no number or cannot be fetched.
+    """
+
+    def number(name: str, value: object) -> Plain:
         if id(value) not in known:
-            known[id(value)] = (value, plain(value, name))  # the value too, lest another gets its address
+            known[id(value)] = (value, _plain(name, value, tell))  # the value too, lest another gets its address
         return known[id(value)][1]
 
     def view_of(view: StageView) -> StageView:
-        if all(value is None or isinstance(value, (bool, int, float, str)) for _, value in view.metrics):
+        if all(is_plain(value) for _, value in view.metrics):
             return view  # nothing is to be fetched, which is the rule with Keras
-        return replace(view, metrics=tuple((name, value_of(name, value)) for name, value in view.metrics))
+        metrics = [(name, value) for name, value in view.metrics if is_plain(value) or _is_there(name, value, tell)]
+        return replace(view, metrics=tuple((name, number(name, value)) for name, value in metrics))
 
     def event_of(event: Event | Message) -> Event | Message:
         if isinstance(event, Message):
             return event
-        stage, epoch, line = (
-            view_of(event.stage),
-            event.epoch and view_of(event.epoch),
-            event.line and view_of(event.line),
-        )
-        if stage is event.stage and epoch is event.epoch and line is event.line:
-            return event
-        return replace(event, stage=stage, epoch=epoch, line=line)
+        epoch, line = event.epoch and view_of(event.epoch), event.line and view_of(event.line)
+        return replace(event, stage=view_of(event.stage), epoch=epoch, line=line)
 
     return Snapshot(tuple(map(view_of, snapshot.stages)), tuple(map(event_of, snapshot.events)))
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A weighted mean, summed where the values are: nothing is fetched from a device before it is drawn."""
-
-    total: Any
-    weight: Any
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """The values' own."""
-        return tuple(getattr(self.total, "shape", ()))
-
-    def item(self) -> float:
-        """The mean, as a number."""
-        total, weight = plain(self.total), plain(self.weight)
-        if isinstance(total, str) or isinstance(weight, str) or total is None or weight is None:
-            raise TypeError(f"a sum of {total}")
-        return total / weight if weight else math.nan
-
-    def plus(self, value: Any, weight: Any) -> Mean:
-        """The mean with one more value."""
-        value, weight = _wide(value), _wide(weight)
-        if str(getattr(value, "dtype", "")) != str(getattr(weight, "dtype", "")) and _is_tensorflow(weight):
-            weight = sys.modules["tensorflow"].cast(weight, value.dtype if _is_tensorflow(value) else "float32")
-        weighted = value if isinstance(weight, int) and weight == 1 else value * weight
-        return Mean(self.total + weighted, self.weight + weight)
-
-
-NO_MEAN = Mean(0.0, 0.0)
-
-
-def _wide(value: Any) -> Any:
-    """`value` in a type that sums can be made in: sums of 16 bits stand still, those of whole numbers overflow."""
-    kind = str(getattr(value, "dtype", ""))
-    if not any(part in kind for part in ("16", "float8", "int", "bool")):
-        return value
-    if type(value).__module__ == "numpy":
-        return value.astype(float)
-    if hasattr(value, "astype"):  # JAX
-        return value.astype("float32")
-    if _is_tensorflow(value):
-        return sys.modules["tensorflow"].cast(value, "float32")
-    return value.float()
-
-
-def _is_tensorflow(value: Any) -> bool:
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and bool(tensorflow.is_tensor(value))

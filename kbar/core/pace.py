@@ -1,4 +1,4 @@
-"""Owns what can be told from times and counts alone: pace, remaining time, and where a bar stands."""
+"""How fast a stage goes: its rate and remaining time, estimated from when its steps landed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,148 @@ from collections import deque
 from statistics import fmean
 
 
+class Pace:
+    """The seconds that a unit of a stage takes, as of late.
+
+    The estimate is a sum of seconds over a sum of units, both forgetting what is long ago. So many steps that land at
+    once leave no bias, as they do in a mean of rates. Two kinds of intervals stand apart from the sums: the first
+    execution, which compiles and says nothing about those that follow, and stalls, which are out of all proportion to
+    the usual interval (see `_Stalls`).
+
+    The speed is taken to have changed for good once the latest intervals, two at least, differ from those before by
+    more than chance. What was before the change is then forgotten, whether it was another speed or a second step that
+    compiled too.
+
+    Args:
+        started: when the stage began, in seconds of any clock.
+        initial: the position it began at.
+        memory: seconds after which an interval counts for only 1/e.
+
+    Attributes:
+        at, done: when the latest step landed, and the position it led to.
+        first: seconds and units of the first execution; None until it is over.
+        again: whether an earlier epoch has shown how fast this stage goes.
+        opening: seconds by which this epoch's first step took longer than usual, as filling a buffer does.
+    """
+
+    _BASIS = 2.0  # seconds after which a remaining time may be told
+    _REACH = 20  # after fewer than three executions it may be told for at most so many times the units they did
+    _STALL_FACTOR = 5.0  # how many usual intervals make a stall
+    _STALL_SECONDS = 0.4  # and how many seconds at least
+
+    def __init__(self, started: float, initial: int, memory: float = 30.0) -> None:
+        self.at, self.done = started, initial
+        self.first: tuple[float, int] | None = None
+        self.again, self.opening, self._opens = False, 0.0, True
+        self._basis_at = started + self._BASIS
+        self._sums = _Sums(memory)
+        self._latest = _Latest()
+        self._stalls = _Stalls(initial)
+
+    def restart(self, started: float, initial: int) -> None:
+        """The same stage begins again, in the next epoch; what is known of it still holds."""
+        self.again, self.opening, self._opens = self.first is not None, 0.0, True
+        self._stalls.move(initial - self.done)
+        self.at, self.done = started, initial
+
+    def sample(self, at: float, done: int) -> None:
+        """Take note that the latest step landed at time `at` (s) and led to the position `done`."""
+        seconds, units = at - self.at, done - self.done
+        if units <= 0 or seconds < 0:  # nothing new, or a clock that jumped
+            return
+        self.at, self.done = at, done
+        if self.first is None:
+            self.first = seconds, units
+        else:
+            self._add(seconds, units)
+
+    def _add(self, seconds: float, units: int) -> None:
+        opens, self._opens = self._opens, False
+        usual = seconds
+        if self.stalls(seconds):
+            usual = min(seconds, units * self._sums.pace)
+            if opens:  # what delays the beginning of an epoch is no stall among its steps
+                self.opening = seconds - usual
+            else:
+                self._stalls.add(seconds - usual, self.done)
+        self._sums.add(usual, units)
+        if self._latest.add(usual if opens else seconds, units):
+            self._sums.clear()
+            for interval in self._latest.intervals:
+                self._sums.add(*interval)
+            self._stalls.forget_until(self.done - sum(units for _, units in self._latest.intervals))
+
+    def stalls(self, seconds: float) -> bool:
+        """Whether an interval of so many seconds is out of all proportion."""
+        odd = max(self._STALL_SECONDS, self._STALL_FACTOR * self.interval)
+        return self._sums.intervals >= 1 and seconds > odd
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two landings, typically; 0 before anything is known."""
+        return self._sums.seconds / self._sums.intervals if self._sums.intervals else 0.0
+
+    def _lost(self, running: float = 0.0) -> tuple[float, float]:
+        """Seconds a unit that stalls cost, and their error; an execution that runs for so many seconds is included."""
+        compiled = self.first[0] if self.first and self.stalls(self.first[0]) else 0.0
+        stall = running - self.interval if self.stalls(running) else None
+        return self._stalls.cost(self.done, self._sums.pace if self._sums.units else 0.0, compiled, stall)
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds a unit takes, stalls included; None before anything is known."""
+        return self._sums.pace + self._lost()[0] if self._sums.intervals else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether more than one execution after the first has been seen."""
+        return self._sums.intervals > 1.5
+
+    @property
+    def rate(self) -> float | None:
+        """Units per second; None before anything is known."""
+        return 1 / self.pace if self.pace else None
+
+    @property
+    def error(self) -> float:
+        """The share by which the rate may be off."""
+        if self._sums.seconds <= 0 or not self.settled:
+            return math.inf
+        usual, (lost, lost_error) = self._sums.pace, self._lost()
+        return max(self._latest.doubt, math.hypot(self._sums.error * usual, lost_error) / (usual + lost))
+
+    @property
+    def first_excess(self) -> float:
+        """Seconds by which the first execution took longer than its steps do by now."""
+        if self.first is None or self.rate is None:
+            return 0.0
+        seconds, units = self.first
+        return max(0.0, seconds - units / self.rate)
+
+    def remaining(self, now: float, units: float) -> float | None:
+        """Seconds that `units` more take, as of time `now` (s); None before anything is known."""
+        if now < self._basis_at or not self.first:
+            return None
+        running = max(0.0, now - self.at)
+        seconds, first = self.first
+        known = self._REACH * max(first, self._sums.units)
+        if self._sums.intervals < 2.0 and units > known:  # the second execution may compile as well
+            return None
+        if self._sums.seconds <= 0:  # an execution that runs for about as long as the first is like it
+            return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
+        pace = self._sums.pace + self._lost(running)[0]
+        return max(0.0, units * pace - min(running, self.interval))
+
+
 class _Sums:
-    """Sums over intervals that forget: what lies `memory` seconds back counts for 1/e; a few are always kept."""
+    """Sums over intervals; an interval that is `memory` seconds old counts for 1/e, and a few latest always count."""
 
     def __init__(self, memory: float) -> None:
         self._memory = memory
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Forget all."""
         self.seconds = self.units = self.intervals = 0.0
         self._squares = 0.0, 0.0, 0.0  # seconds², seconds·units, units²
 
@@ -40,93 +173,40 @@ class _Sums:
         return math.sqrt(max(0.0, aa - 2 * self.pace * ab + self.pace**2 * bb)) / self.seconds
 
 
-class Pace:
-    """How fast a stage goes, from when its steps landed.
+class _Latest:
+    """The latest intervals, among which a lasting change of speed is looked for.
 
-    Seconds a unit are seconds over units, both in sums that forget: so lumps (many steps in one
-    go) leave no bias, as they do in means of rates. Apart from them stand the first execution,
-    which traces and compiles and says nothing of what follows, and stalls: intervals out of all
-    proportion. What a stall costs and how many units lie between two is told from the latest
-    few, so that the estimate does not swing with each, and until one is long overdue. A single
-    one counts in phase, and one about as long as the first execution is taken for another
-    compilation until there have been many.
+    It is the best cut through them that leaves little of their scatter: an analysis of variance, of logarithms, as
+    speeds differ by factors.
 
-    The speed has changed for good once the latest intervals, two at least, differ from those
-    before by more than chance: where the best cut through the latest few leaves little of their
-    scatter (in logarithms, as speeds differ by factors; an analysis of variance). What was before
-    the cut is forgotten, be it the speed of old or a second step that compiled too.
-
-    Args:
-        started: when the stage began, in seconds of any clock.
-        initial: the position it began at.
-        memory: seconds; what lies so far back counts for 1/e.
+    Attributes:
+        intervals: seconds and units of each since the last change, oldest first.
+        doubt: by how much the very latest one differs (in logarithms), if that is more than chance; else 0.
     """
 
-    _BASIS = 2.0  # seconds after which the rest may be told
-    _REACH = 20  # from the first three executions, so many times as much as they did may be told
-    _ODD = 5.0  # how many usual intervals make a stall
-    _ODD_SECONDS = 0.4  # and how many seconds at least
-    _ONCE = 0.6  # for how much the only one counts
-    _ALIKE = 1.5  # up to this factor, a stall is like the first execution
-    _COMPILATIONS = 3  # so many of them may be compilations, too
-    _CHANGE = 5.0  # how many standard errors are more than chance, where there is much to tell from
-    _LEAST = 0.2  # the difference (of logarithms) that matters
+    _CHANGE = 5.0  # how many standard errors are more than chance, where there are many intervals
+    _LEAST = 0.2  # the smallest difference (of logarithms) that matters
     _SCATTER = 0.18  # squares that are taken for scatter before any is seen
 
-    def __init__(self, started: float, initial: int, memory: float = 30.0) -> None:
-        self.at, self.done = started, initial
-        self.first: tuple[float, int] | None = None
-        self.again, self.opening, self._opens = False, 0.0, True
-        self._basis_at = started + self._BASIS
-        self._all = _Sums(memory)
-        self._latest: deque[tuple[float, int]] = deque(maxlen=24)  # intervals since the last change
-        self._doubt = 0.0  # the difference that the very latest interval makes, if it is more than chance
-        # Seconds that stalls took beyond the usual and the position after each; before the first, where they began.
-        self._stalls: deque[tuple[float, int]] = deque([(0.0, initial)], maxlen=6)
+    def __init__(self) -> None:
+        self.intervals: deque[tuple[float, int]] = deque(maxlen=24)
+        self.doubt = 0.0
 
-    def restart(self, started: float, initial: int) -> None:
-        """The same stage begins again, in the next epoch: what is known of it still holds."""
-        self.again, self.opening, self._opens = self.first is not None, 0.0, True
-        moved = initial - self.done
-        self._stalls = deque([(seconds, place + moved) for seconds, place in self._stalls], self._stalls.maxlen)
-        self.at, self.done = started, initial
-
-    def sample(self, at: float, done: int) -> None:
-        """Take note that the latest step landed at time `at` (s) and made it `done` in all."""
-        seconds, units = at - self.at, done - self.done
-        if units <= 0 or seconds < 0:  # nothing new, or a clock that jumped
-            return
-        self.at, self.done = at, done
-        if self.first is None:
-            self.first = seconds, units
-            return
-        opens, self._opens = self._opens, False
-        usual = seconds
-        if self.stalls(seconds):
-            usual = min(seconds, units * self._all.pace)
-            if opens:  # what begins an epoch, such as the filling of a buffer, is no stall among steps
-                self.opening = seconds - usual
-            else:
-                self._stalls.append((seconds - usual, done))
-        self._all.add(usual, units)
-        self._latest.append((usual if opens else seconds, units))
+    def add(self, seconds: float, units: int) -> bool:
+        """Add an interval; return whether the speed has changed for good, in which case those before are dropped."""
+        self.intervals.append((seconds, units))
         changed = self._changed()
         if changed > 1:
-            self._latest = deque(list(self._latest)[-changed:], self._latest.maxlen)
-            self._all.clear()
-            for interval in self._latest:
-                self._all.add(*interval)
-            began = done - sum(units for _, units in self._latest)
-            old = [stall for stall in self._stalls if stall[1] <= began]
-            self._stalls = deque(old or [(0.0, began)], self._stalls.maxlen)
+            self.intervals = deque(list(self.intervals)[-changed:], self.intervals.maxlen)
+        return changed > 1
 
     def _changed(self) -> int:
-        """How many of the latest intervals differ from those before; 0 if there is no saying so."""
-        speeds = [math.log(max(seconds, 1e-3) / units) for seconds, units in self._latest]
+        """How many of the latest intervals differ from those before; 0 if the difference may be chance."""
+        speeds = [math.log(max(seconds, 1e-3) / units) for seconds, units in self.intervals]
         number, mean = len(speeds), fmean(speeds)
         squares = self._SCATTER + sum((speed - mean) ** 2 for speed in speeds)
         limit = (self._CHANGE * (1 + 4 / number)) ** 2 / number
-        changed, after, best, self._doubt = 0, 0.0, 0.0, 0.0
+        changed, after, best, self.doubt = 0, 0.0, 0.0, 0.0
         for latest in range(1, number):
             after += speeds[-latest] - mean
             difference = after / latest + after / (number - latest)
@@ -134,81 +214,64 @@ class Pace:
             lasts = (speeds[-1] - mean + after / (number - latest)) / difference > 0.5 if difference else False
             if lasts and explained > max(best, limit * (squares - explained)) and abs(difference) > self._LEAST:
                 changed, best = latest, explained
-                self._doubt = abs(difference) if latest == 1 else 0.0
+                self.doubt = abs(difference) if latest == 1 else 0.0
         return changed
 
-    def stalls(self, seconds: float) -> bool:
-        """Whether an interval of so many seconds is out of all proportion."""
-        return self._all.intervals >= 1 and seconds > max(self._ODD_SECONDS, self._ODD * self.interval)
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two landings, typically; 0 before there is a basis."""
-        return self._all.seconds / self._all.intervals if self._all.intervals else 0.0
+class _Stalls:
+    """The latest stalls, and what stalls cost a unit on average.
 
-    def _stalling(self, running: float = 0.0) -> tuple[float, float]:
-        """Seconds a unit that are lost to stalls, the one included that runs for so long, and how far off that is."""
-        (_, began), *stalls = self._stalls
-        if self.stalls(running):
-            stalls.append((running - self.interval, self.done))
-        compiled = self.first[0] if self.first and self.stalls(self.first[0]) else 0.0
-        alike = [stall for stall in stalls if compiled / self._ALIKE < stall[0] < compiled * self._ALIKE]
-        if len(alike) <= self._COMPILATIONS:
-            stalls = [stall for stall in stalls if stall not in alike]
+    How long a stall takes and how many units lie between two is told from the latest few, so that the estimate does
+    not swing with each; and if the next one is long overdue, none is expected any more. A single stall counts in part.
+    One that took about as long as the first execution is taken for another compilation, unless there are many.
+    """
+
+    _ONCE = 0.6  # for how much a single one counts
+    _ALIKE = 1.5  # up to this factor, a stall is like the first execution
+    _COMPILATIONS = 3  # up to so many of those may be compilations
+
+    def __init__(self, initial: int) -> None:
+        # Seconds beyond the usual, and the position after it; the first entry only says where counting begins.
+        self._latest: deque[tuple[float, int]] = deque([(0.0, initial)], maxlen=6)
+
+    def add(self, seconds: float, done: int) -> None:
+        """A stall took so many seconds beyond the usual and ended at position `done`."""
+        self._latest.append((seconds, done))
+
+    def move(self, units: int) -> None:
+        """All positions are counted anew, from so many units further on."""
+        self._latest = deque([(seconds, place + units) for seconds, place in self._latest], self._latest.maxlen)
+
+    def forget_until(self, began: int) -> None:
+        """The speed has changed at position `began`: stalls after it are part of the new speed."""
+        self._latest = deque([s for s in self._latest if s[1] <= began] or [(0.0, began)], self._latest.maxlen)
+
+    def cost(self, done: int, pace: float, compiled: float, running: float | None) -> tuple[float, float]:
+        """Seconds a unit that stalls cost, and by how many that may be off.
+
+        Args:
+            done: the position.
+            pace: seconds that a unit takes without stalls.
+            compiled: seconds of the first execution, if it was out of proportion; else 0.
+            running: seconds beyond the usual of a stall that is not over; None if there is none.
+        """
+        (_, began), *stalls = self._latest
+        if running is not None:
+            stalls.append((running, done))
+        stalls = self._without_compilations(stalls, compiled)
         if not stalls:
             return 0.0, 0.0
-        last = stalls[-1][1]
+        number, last = len(stalls), stalls[-1][1]
         # The next one may be due any moment, or there may be none any more.
-        between = max((last - began) / len(stalls), (self.done - began) / (len(stalls) + 1), 1.0)
+        between = max((last - began) / number, (done - began) / (number + 1), 1.0)
         gap = max(1, *(b - a for a, b in itertools.pairwise([began, *(place for _, place in stalls)])))
-        fades = min(1.0, max(0.0, 1.0 + min(len(stalls), 3) - (self.done - last) / gap))
+        fades = min(1.0, max(0.0, 1.0 + min(number, 3) - (done - last) / gap))
         lost = fades * fmean(seconds for seconds, _ in stalls) / between
-        error = lost / math.sqrt(len(stalls))
-        if len(stalls) == 1:  # never much that is not in proportion
-            lost = self._ONCE * min(lost, 4 * self._all.pace * fades * gap / between)
+        error = lost / math.sqrt(number)
+        if number == 1:  # never out of proportion to the steps themselves
+            lost = self._ONCE * min(lost, 4 * pace * fades * gap / between)
         return lost, error
 
-    @property
-    def pace(self) -> float | None:
-        """Seconds a unit takes, stalls included; None before there is a basis."""
-        return self._all.pace + self._stalling()[0] if self._all.intervals else None
-
-    @property
-    def settled(self) -> bool:
-        """Whether there is more to tell from than the first execution and one more."""
-        return self._all.intervals > 1.5
-
-    @property
-    def rate(self) -> float | None:
-        """Units per second; None before there is a basis."""
-        return 1 / self.pace if self.pace else None
-
-    @property
-    def error(self) -> float:
-        """The share by which the rate may be off."""
-        if self._all.seconds <= 0 or not self.settled:
-            return math.inf
-        usual, (lost, by_stalls) = self._all.pace, self._stalling()
-        return max(self._doubt, math.hypot(self._all.error * usual, by_stalls) / (usual + lost))
-
-    @property
-    def first_excess(self) -> float:
-        """Seconds by which the first execution took longer than its steps do by now."""
-        if self.first is None or self.rate is None:
-            return 0.0
-        seconds, units = self.first
-        return max(0.0, seconds - units / self.rate)
-
-    def remaining(self, now: float, units: float) -> float | None:
-        """Seconds that `units` more take, as of time `now` (s); None before there is a basis."""
-        if now < self._basis_at or not self.first:
-            return None
-        running = max(0.0, now - self.at)
-        seconds, first = self.first
-        known = self._REACH * max(first, self._all.units)
-        if self._all.intervals < 2.0 and units > known:  # the second may compile as well
-            return None
-        if self._all.seconds <= 0:  # only what runs for about as long as the first did is of its kind
-            return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
-        pace = self._all.pace + self._stalling(running)[0]
-        return max(0.0, units * pace - min(running, self.interval))
+    def _without_compilations(self, stalls: list[tuple[float, int]], compiled: float) -> list[tuple[float, int]]:
+        alike = [stall for stall in stalls if compiled / self._ALIKE < stall[0] < compiled * self._ALIKE]
+        return stalls if len(alike) > self._COMPILATIONS else [stall for stall in stalls if stall not in alike]

@@ -1,4 +1,4 @@
-"""Where a bar stands, so that it glides, and a remaining time that counts down."""
+"""Where a bar stands between the steps that land, and remaining times that count down evenly."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from statistics import fmean, median_low
 
 
 class Pacer:
-    """Where a bar stands, so that it glides though steps land in jumps.
+    """The position at which a bar is shown, so that it glides although steps land in jumps.
 
-    A jitter buffer, as players of audio have: what arrives unevenly is played out evenly, a
-    little later. The position is drawn towards the line that rises at the stage's own rate and
-    just touches, from below, the staircase of what has landed lately: at that delay, and at no
-    shorter one, the buffer would not have run dry. Whatever has landed has to be shown within
-    `DELAY`, and the speed that takes is known in advance, so catching up is smooth as well.
+    It works as the jitter buffer of an audio player does: what arrives unevenly is played out evenly, a little later.
+    The steps that have landed form a staircase over time. A straight line that rises at the stage's own rate is laid
+    below the staircase so that it just touches it: at that delay, and at no shorter one, the bar never has to wait.
+    The shown position is drawn towards this line. Whatever has landed must be shown within `DELAY` seconds; the speed
+    which that takes is known in advance, so the bar also catches up smoothly.
 
-    Where steps land more than `FAR` apart, no buffer could be long enough: there the position
-    moves on within the running execution, as its expected duration passes, slower and slower
-    towards its end, which it does not reach; and the count is the truth.
+    Where steps land more than `FAR` seconds apart, no buffer would be long enough. There the position moves on within
+    the running execution, as its expected duration passes, slower and slower towards its end, which it never reaches;
+    and the count beside the bar is the true one.
 
     Args:
         started: when the stage began, in seconds of any clock.
@@ -26,32 +26,32 @@ class Pacer:
 
     Attributes:
         position: where the bar stands, in units.
-        count: the count beside it, never above the truth.
+        count: the count beside it, never above the true one.
     """
 
     DELAY = 1.8
     FAR = 2.0
-    MOST = 0.99  # of what is running, so much is shown as done at most
-    _WINDOW = 8.0  # how long a gap is remembered that the buffer has to outlast, in seconds
+    MOST = 0.99  # the largest share of the running execution that is shown as done
+    _WINDOW = 8.0  # seconds for which corners of the staircase are remembered
     _EASE = 1.2  # the time constant of drawing near the line, in seconds
-    _EASE_FAR = 2.5
+    _EASE_FAR = 2.5  # and of drawing near the expected position, where steps are far apart
     _MARGIN = 0.25  # seconds by which the line stays below the staircase
-    _KNEE = 0.85  # the share of an execution's expected duration after which it slows down
+    _KNEE = 0.85  # the share of an execution's expected duration after which the bar slows down
 
     def __init__(self, started: float, initial: int) -> None:
         self._gaps: deque[tuple[float, int]] = deque(maxlen=3)  # seconds and units of the latest executions
         self.restart(started, initial)
 
     def restart(self, started: float, initial: int) -> None:
-        """The same stage begins, or begins again in the next epoch: how its steps land is known then."""
+        """The same stage begins, or begins again in the next epoch; how its steps land is still known then."""
         self.position, self.count = float(initial), initial
         self._now = self._at = started
         self._done = initial
-        self._landed: deque[tuple[float, int]] = deque()  # what is not shown yet: when, which position
-        self._corners: deque[tuple[float, int]] = deque()  # when something landed, and what was done until then
+        self._landed: deque[tuple[float, int]] = deque()  # time and position of what has landed and is not shown yet
+        self._corners: deque[tuple[float, int]] = deque()  # when a step landed, and the position before it
 
     def sample(self, at: float, done: int) -> None:
-        """Take note that the latest step landed at time `at` (s) and made it `done` in all."""
+        """Take note that the latest step landed at time `at` (s) and led to the position `done`."""
         if done <= self._done or at < self._at:
             return
         if self._gaps:
@@ -67,25 +67,26 @@ class Pacer:
         return bool(self._gaps) and median_low(seconds for seconds, _ in self._gaps) > self.FAR
 
     def move(self, now: float, rate: float | None, total: int | None = None) -> None:
-        """It is `now` (s); steps land at `rate` a second (None: not known yet) up to `total`."""
+        """Move on to time `now` (s), with steps landing at `rate` a second (None: not known yet) up to `total`."""
         seconds, self._now = max(0.0, now - self._now), max(now, self._now)
         if self._gaps and seconds:
             ahead = self._within(seconds, total) if self._far else self._glide(seconds, rate)
             self.position = max(self.position, ahead)
         while self._landed and self._landed[0][1] <= self.position:
             self._landed.popleft()
-        # A first execution of many steps may have been long for its compilation alone, and be one of lumps that glide.
+        # A first execution of several steps may have been long only because it compiled: it is no proof of far steps.
         true = self._far and (len(self._gaps) > 1 or self._gaps[0][1] == 1) and self._gaps[-1][0] > self.FAR
         self.count = max(self.count, self._done if true else min(self._done, int(self.position + 1e-9)))
 
     def jump(self, done: int, share: float) -> None:
-        """Something else knows where it is: so many units, and a share of the next."""
+        """Stand at `done` units and a share of the next, as the stages within the running unit have it."""
         self.position, self.count = max(self.position, done + share), max(self.count, done)
         self._landed.clear()
 
     def _glide(self, seconds: float, rate: float | None) -> float:
+        """The position after so many seconds where steps land near each other."""
         now = self._now
-        if rate is None:  # the first execution: as if it had taken no longer than there is time for
+        if rate is None:  # after the first execution only: show it as if it had taken `DELAY` at most
             took, units = self._gaps[0]
             speed = units / min(max(took, seconds), self.DELAY)
         else:
@@ -100,6 +101,7 @@ class Pacer:
         return max((units / max(time, seconds) for units, time in left), default=0.0)
 
     def _within(self, seconds: float, total: int | None) -> float:
+        """The position after so many seconds where steps are far apart: within the running execution."""
         expected, units = fmean(s for s, _ in self._gaps), min(units for _, units in self._gaps)
         if total is not None:  # the last execution may be a shorter one
             units = max(0, min(units, total - self._done))
@@ -117,21 +119,21 @@ class Countdown:
     """A remaining time that counts down like a clock, and is corrected without flickering."""
 
     _EASE = 0.6  # the time constant of corrections, in seconds
-    _EASE_CLOSE = 4.0  # and of those that do not matter
-    _TOLERANCE = 0.03  # the share of the remaining time that does not matter
+    _EASE_CLOSE = 4.0  # and of small ones
+    _TOLERANCE = 0.03  # the share of the remaining time up to which a correction is small
 
     def __init__(self) -> None:
         self._now = 0.0
         self._end: float | None = None
 
     def correct(self, now: float, remaining: float | None) -> None:
-        """At time `now` (s) the estimate is `remaining` seconds; None if there is none."""
+        """Take note that at time `now` (s) the estimate is `remaining` seconds; None if there is none."""
         seconds, self._now = max(0.0, now - self._now), now
         if remaining is None:
             self._end = None
             return
         end = now + remaining
-        if self._end is None or not 0.25 < (self._end - now + 1) / (remaining + 1) < 4:  # then it was nonsense
+        if self._end is None or not 0.25 < (self._end - now + 1) / (remaining + 1) < 4:  # off by far: begin anew
             self._end = end
         else:
             close = abs(end - self._end) < max(0.3, self._TOLERANCE * remaining)

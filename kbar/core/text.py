@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 from ..system.warnings import said
-from .metrics import plain
+from .scalars import plain
 from .snapshot import Metrics, StageView
 
 # Control characters, line and paragraph separators, bidirectional controls, what is invisible, and surrogates: what

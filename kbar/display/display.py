@@ -14,10 +14,12 @@ from contextvars import ContextVar
 from dataclasses import replace
 from types import FrameType
 
-from ..core.metrics import Plain, fetched
+from ..core.counts import Source
+from ..core.metrics import fetched
 from ..core.outcome import outcome_of
+from ..core.scalars import Plain
 from ..core.snapshot import Event, EventKind, Message, Outcome, Snapshot, StageView, StreamName
-from ..core.stage import NEVER, Owner, Source, Stage
+from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
 from ..sources.lifetime import Left, broke
 from ..system.descriptor import close_all
@@ -96,7 +98,7 @@ class Display:
                 parent = parent.parent
             stage = Stage(
                 label,
-                clock=self.clock,
+                now=self.clock(),
                 on_watch=self._reached,
                 parent=parent,
                 unit=unit,
@@ -158,13 +160,13 @@ class Display:
         """An epoch (an epoch) of `stage` begins."""
         with self._lock:
             self._release_epoch(stage)
-            stage.start_epoch()
+            stage.start_epoch(self.clock())
 
     def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None) -> None:
         """An epoch of `stage` is done. It is drawn when the run goes on, with what `metrics` hold then."""
         with self._lock:
             stage.watch = NEVER  # the epoch's own line says it all
-            stage.finish_epoch(metrics)
+            stage.finish_epoch(self.clock(), metrics)
             for target in self._targets:
                 target.marks[stage.key] = (self.clock(), stage.done)
         self._ticker.wake()
@@ -242,7 +244,7 @@ class Display:
         for target, snapshot in frames:
             self._fetching = True  # this may wait for a device
             try:
-                snapshot = fetched(snapshot, known)
+                snapshot = fetched(snapshot, known, warn)
             finally:
                 self._fetching = False
             target.draw(snapshot, self.clock)
@@ -336,7 +338,7 @@ class Display:
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._release_epoch(stage)
-        stage.finish(outcome)
+        stage.finish(outcome, self.clock())
         parent = stage.parent
         for target in self._targets:
             target.marks.pop(stage.key, None)

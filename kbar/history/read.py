@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from ..core.metrics import Plain
+from ..core.scalars import Plain
 from ..core.snapshot import Outcome, StageView
 from ..core.text import clean, printed
 from ..renderers.jsonl import LONGEST, VERSION

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ..core.metrics import Plain, plain
+from ..core.scalars import Plain, plain
 from ..core.snapshot import Event, Message, StageView
 from ..core.text import clean, count, printed
 from ..system.worker import Worker

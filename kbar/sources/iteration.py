@@ -11,7 +11,7 @@ from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.display import current
-from ..system.warnings import failure, from_signal
+from ..system.warnings import failure, from_signal, warn
 from .lifetime import caller
 
 T = TypeVar("T")
@@ -239,7 +239,7 @@ class AsyncItems(AsyncIterator[T]):
 
 def _land(stage: Stage, done: int) -> None:
     try:
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     except Exception as error:
         if not stage.outcome or from_signal(error):  # else whatever is around it has ended it
             failure("kbar missed a step", error)
@@ -248,6 +248,8 @@ def _land(stage: Stage, done: int) -> None:
 def _end(stage: Stage, done: int, error: BaseException | None = None) -> None:
     _land(stage, done)
     try:
+        if error is None:
+            stage.logged.fetch(current().clock(), warn)
         current().end(stage, "done" if error is None else outcome_of(error))
     except Exception as problem:
         failure("kbar missed an end", problem)

@@ -198,7 +198,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done."""
         try:
-            self._top.train.advance_to(batch + 1, logs)  # type: ignore[union-attr]  # None is what except is for
+            self._top.train.advance_to(batch + 1, current().clock(), logs)  # type: ignore[union-attr]  # None is what except is for
         except Exception as error:
             self._advance(error, "train", batch, logs)
 
@@ -234,7 +234,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done."""
         try:
-            self._top.tests.advance_to(batch + 1, logs)  # type: ignore[union-attr]  # None is what except is for
+            self._top.tests.advance_to(batch + 1, current().clock(), logs)  # type: ignore[union-attr]  # None is what except is for
         except Exception as error:
             self._advance(error, "tests", batch, logs)
 
@@ -257,7 +257,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done; `logs` hold their whole output."""
         try:
-            self._top.tests.advance_to(batch + 1)  # type: ignore[union-attr]  # None is what except is for
+            self._top.tests.advance_to(batch + 1, current().clock())  # type: ignore[union-attr]  # None is what except is for
         except Exception as error:
             self._advance(error, "tests", batch, None)
 
@@ -297,7 +297,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         stages: Iterable[Stage | None] = (getattr(run, name) for run in reversed(self._runs))
         stage = next((s for s in stages if s and not s.outcome), None)
         if stage:
-            stage.advance_to(batch + 1, logs)
+            stage.advance_to(batch + 1, current().clock(), logs)
 
     def _run(self, *kinds: str) -> _Run | None:
         """The run of one of these kinds that a hook is for; what is open within it, an exception has left."""

@@ -12,8 +12,9 @@ from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from ..core.metrics import NO_MEAN, Mean, named, plain
+from ..core.metrics import Logged, named
 from ..core.outcome import outcome_of
+from ..core.scalars import NO_MEAN, Mean
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.display import current
@@ -110,8 +111,11 @@ class _Block:
             return
         if isinstance(error, GeneratorExit):  # the block is in a generator, and somebody has let go of that
             current().leave(self._stage, trace.tb_frame.f_back if trace else None)
+        elif error is None:
+            self._stage.logged.fetch(current().clock(), warn)
+            current().end(self._stage, self._stage.own_end)
         else:
-            current().end(self._stage, self._stage.own_end if error is None else outcome_of(error))
+            current().end(self._stage, outcome_of(error))
 
     def _open(self) -> Stage:
         """The stage, begun if it was not yet."""
@@ -181,10 +185,10 @@ class HandStage(_Block, _Logs):
         with self._lock:
             self._done += n
             if not stage.outcome:  # else what is around it has ended it
-                stage.advance_to(self._done)
+                stage.advance_to(self._done, current().clock())
 
     def _take(self, metrics: Mapping[str, object]) -> None:
-        self._open().logged.update(metrics)
+        self._open().log(metrics, current().clock(), warn)
 
     @property
     def total(self) -> int | None:
@@ -228,8 +232,8 @@ class Track(_Logs, Generic[T]):
         self._iterable, self._total = iterable, total
         self._label, self._unit = _text("label", label), _text("unit", unit)
         self._options = options
-        self._metrics: dict[str, object] = {}
-        self._begun = False
+        self._logged = Logged()
+        self._stage: Stage | None = None
 
     def __iter__(self) -> Iterator[T]:
         if not any(hasattr(self._iterable, way) for way in ("__iter__", "__getitem__")):
@@ -242,15 +246,16 @@ class Track(_Logs, Generic[T]):
         return AsyncItems(self._iterable.__aiter__(), self._begin)
 
     def _take(self, metrics: Mapping[str, object]) -> None:
-        self._metrics.update(metrics)
+        (self._stage or self._logged).log(metrics, current().clock(), warn)
 
     def _begin(self, feed: Feed[T]) -> Stage:
         total = _length(self._iterable) if self._total is None else self._total
         begun = current().begin(
             self._label, unit=self._unit, total=total, firm=False, options=self._options, source=feed, owner=feed
         )
-        self._metrics = {} if self._begun else self._metrics  # another loop's say nothing of this one
-        self._begun, begun.logged = True, self._metrics
+        if not self._stage:  # what was logged for another loop says nothing of this one
+            begun.logged = self._logged
+        self._stage = begun
         return begun
 
 
@@ -306,11 +311,11 @@ class Loop(_Block):
         if epoch and self._stage and not self._stage.outcome:
             complete = epoch.finish()
             # Now, for what is updated in place says something else in the next epoch.
-            metrics = {name: plain(value, name) for name, value in epoch.metrics.items()}
+            metrics = epoch.logged.numbers(current().clock(), warn)
             if asked or complete:
                 current().finish_epoch(self._stage, metrics)
             else:  # it will have no line of its own
-                self._stage.logged.update(metrics)
+                self._stage.log(metrics, current().clock(), warn)
 
 
 class Epoch(_Logs):
@@ -323,7 +328,8 @@ class Epoch(_Logs):
 
     def __init__(self, run: Stage, index: int) -> None:
         self.index = index
-        self.metrics: dict[str, object] = {}
+        self.logged = Logged()
+        self.metrics = self.logged.values
         self._run = run
         self._over = False
         self._phases: list[Stage] = []
@@ -408,7 +414,7 @@ class Epoch(_Logs):
         self.metrics.update(metrics)
         phase = self._phase()
         if phase:
-            phase.logged.update(metrics)
+            phase.log(metrics, current().clock(), warn)
 
     def _phase(self) -> Stage | None:
         """The innermost of the epoch's stages that runs."""

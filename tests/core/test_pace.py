@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbar.core.forecast import EpochForecast, Outlook, RunningPhase
+from kbar.core.epochs import EpochForecast, Outlook, RunningPhase
 from kbar.core.pace import Pace
 from kbar.core.pacing import Countdown, Pacer
 

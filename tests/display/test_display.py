@@ -46,7 +46,7 @@ def test_a_beginning_and_an_end_always_draw(clock: FakeClock) -> None:
     renderer = RecordingRenderer()
     stage = begin(renderer, throttle=kbar.never)
     assert [e.kind for e in renderer.events] == ["begin"]
-    stage.advance_to(50)
+    stage.advance_to(50, current().clock())
     clock.advance(10)
     assert len(renderer.snapshots) == 1
     current().end(stage, "stopped")
@@ -70,7 +70,7 @@ def test_a_line_for_step_500_shows_step_500_and_its_metrics(clock: FakeClock) ->
     lines = Lines()
     stage = begin(lines, total=1500, throttle=kbar.every(steps=500))
     for done in range(1, 1401):
-        stage.advance_to(done, {"loss": done / 1000})
+        stage.advance_to(done, current().clock(), {"loss": done / 1000})
     clock.advance(1)
     progress = [e.stage for e in lines.events if e.kind == "progress"]
     assert [(s.done, s.metrics) for s in progress] == [(500, (("loss", 0.5),)), (1000, (("loss", 1.0),))]
@@ -81,7 +81,7 @@ def test_a_jump_past_several_boundaries_makes_one_line() -> None:
     lines = Lines()
     stage = begin(lines, total=1500, throttle=kbar.every(steps=100))
     for done in (99, 130, 450, 499, 500, 520):
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     assert lines.positions == [130, 450, 500]
 
 
@@ -90,7 +90,7 @@ def test_a_callable_without_known_boundaries_is_asked_at_every_step() -> None:
     lines = Lines()
     stage = begin(lines, throttle=lambda tick: tick.done in (13, 37))
     for done in range(1, 60):
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     assert lines.positions == [13, 37]
 
 
@@ -99,7 +99,7 @@ def test_always_writes_a_line_for_every_step_but_the_last_which_is_the_end() -> 
     lines = Lines()
     stage = begin(lines, total=5, throttle=kbar.always)
     for done in range(1, 6):
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     current().end(stage, "done")
     assert [(e.kind, e.stage.done) for e in lines.events] == [
         ("begin", 0), ("progress", 1), ("progress", 2), ("progress", 3), ("progress", 4), ("end", 5),
@@ -122,7 +122,7 @@ def test_log_lines_come_at_every_tenth_at_most_one_a_second_at_least_one_a_minut
     stage = begin(lines, throttle=kbar.LogRenderer.default_throttle)
     for done in range(1, 101):
         clock.advance(step_seconds)
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     assert lines.positions[: len(expected)] == expected
     if not expected:
         assert lines.positions == []
@@ -134,7 +134,7 @@ def test_several_targets_draw_each_at_its_own_pace(clock: FakeClock) -> None:
     stage = begin([fast, slow, own], throttle=kbar.every(seconds=0.5))
     for done in range(1, 21):
         clock.advance(0.1)
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     assert 4 <= len(fast.snapshots) - 1 <= 5
     assert 3 <= len(slow.positions) <= 4
     assert own.positions == [7, 14]
@@ -202,7 +202,7 @@ def test_a_renderer_that_fails_is_given_up_and_the_others_go_on(where: str, cloc
     faulty, sound = Faulty(where), RecordingRenderer()
     with pytest.warns(kbar.KbarWarning, match=f"Faulty is given up: RuntimeError: no {where} today") as told:
         stage = begin([faulty, sound])
-        stage.advance_to(10)
+        stage.advance_to(10, current().clock())
         clock.advance(1)
         current().end(stage, "done")
     assert len(told) == 1
@@ -225,7 +225,7 @@ def test_a_throttle_that_fails_costs_its_target_only(clock: FakeClock) -> None:
     with pytest.warns(kbar.KbarWarning, match="ZeroDivisionError"):
         stage = begin([RecordingRenderer(throttle=lambda tick: bool(1 / tick.done)), sound])
         clock.advance(0.5)
-    stage.advance_to(1)
+    stage.advance_to(1, current().clock())
     assert len(sound.snapshots) == 6
 
 
@@ -273,7 +273,7 @@ def test_where_in_the_run_a_stage_is() -> None:
     run = current().begin("fit", unit="epoch", total=None)
     current().start_epoch(run)
     current().begin("train", unit="step", total=9, parent=run, phase=True)
-    folds.advance_to(1)
+    folds.advance_to(1, current().clock())
     assert lines.events[-1].stage.path == "fold 1/5 fit epoch 1 train"
 
 
@@ -281,10 +281,10 @@ def test_the_first_execution_is_set_apart_however_many_steps_follow_before_a_fra
     renderer = RecordingRenderer()
     stage = begin(renderer, total=1000)
     clock.now += 4.0
-    stage.advance_to(1)
+    stage.advance_to(1, current().clock())
     for done in range(2, 102):
         clock.now += 0.01
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     clock.advance(0.1)
     view = renderer.snapshots[-1].stages[0]
     assert view.rate == pytest.approx(100, rel=0.01)
@@ -298,7 +298,7 @@ def test_positions_only_ever_grow_and_never_pass_the_total(positions: list[int],
         renderer = RecordingRenderer()
         stage = begin(renderer, total=total)
         for position in positions:
-            stage.advance_to(position)
+            stage.advance_to(position, current().clock())
             clock.advance(0.1)
         current().end(stage, "stopped")
     shown = [s.stages[0].done for s in renderer.snapshots]
@@ -396,7 +396,7 @@ class Tree(RuleBasedStateMachine):
     @rule(steps=st.integers(-3, 40), index=st.integers(0, 5))
     def advance(self, steps: int, index: int) -> None:
         stage = self.open_stages[index % len(self.open_stages)]
-        stage.advance_to(stage.done + steps, {"loss": stage.done})
+        stage.advance_to(stage.done + steps, current().clock(), {"loss": stage.done})
 
     @precondition(lambda self: self.open_stages)
     @rule()

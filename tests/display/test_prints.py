@@ -38,7 +38,7 @@ def test_whole_lines_go_above_the_bars_unchanged_and_in_order(
     assert terminal.text.splitlines()[0] == "one"
     assert "two" not in terminal.text
     print(" three\n" + "x" * 70)
-    stage.advance_to(5)
+    stage.advance_to(5, current().clock())
     clock.advance(0.1)
     lines = terminal.text.splitlines()
     assert lines[:4] == ["one", "[bold]two[/] {x} three", "x" * 60, "x" * 10]

@@ -73,7 +73,7 @@ def test_between_lines_the_bar_moves_on_and_the_count_does_not(clock: FakeClock)
     stage = current().begin("train", unit="step", total=1000, options=Options(kbar.JsonLinesRenderer(stream)))
     for done in range(1, 501):
         clock.advance(0.1)
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     renderer = RecordingRenderer()
     viewer = Viewer(renderer)
     for record in records_of(stream.getvalue()):
@@ -112,7 +112,7 @@ def worker_lines(clock: FakeClock, rank: int, path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("RANK", str(rank))
     monkeypatch.setenv("WORLD_SIZE", "2")
     stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
-    stage.advance_to(1)
+    stage.advance_to(1, current().clock())
     return stage
 
 
@@ -139,7 +139,7 @@ def test_several_workers_are_drawn_together_and_a_finished_one_leaves_a_line(
     assert line.startswith("rank 1 fit ")
     assert line.endswith("stopped at 1/3")
     assert bar.startswith("rank 0 fit ")
-    stages[0].advance_to(3)
+    stages[0].advance_to(3, current().clock())
     current().end(stages[0], "done")
     assert re.match(r"rank 0 fit +━+ 100% +3/3 .* done$", look()[-1])
     assert viewer.over

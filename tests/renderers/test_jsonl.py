@@ -105,7 +105,7 @@ def test_pandas_reads_it_with_one_call(clock: FakeClock, tmp_path: Path, monkeyp
 )
 def test_any_metric_is_valid_json(value: Any, written: Any, stream: io.StringIO) -> None:
     stage = current().begin("evaluate", unit="step", total=1, options=Options(kbar.JsonLinesRenderer(stream)))
-    stage.advance_to(1, {"metric": value})
+    stage.advance_to(1, current().clock(), {"metric": value})
     current().end(stage, "done")
     assert lines_of(stream)[-1]["metrics"] == {"metric": written}
 
@@ -119,7 +119,7 @@ def test_a_line_is_one_line_of_printable_text_that_says_the_same_when_read(text:
     with fake_clock():
         renderers = [kbar.JsonLinesRenderer(stream), kbar.LogRenderer(people := io.StringIO())]
         stage = current().begin(text, unit=text, total=2, options=Options(renderers))
-        stage.advance_to(1, {name: value})
+        stage.advance_to(1, current().clock(), {name: value})
         current().end(stage, "error")
     found = lines_of(stream)
     assert [each["event"] for each in found] == ["begin", "end"]
@@ -286,7 +286,7 @@ def test_a_log_file_keeps_its_own_throttle(clock: FakeClock, tmp_path: Path) -> 
     stage = current().begin("train", unit="step", total=100, options=options)
     for done in range(100):
         clock.advance(0.2)
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
     current().end(stage, "done")
     assert len(path.read_text().splitlines()) == 11
 

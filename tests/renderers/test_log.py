@@ -51,7 +51,7 @@ def test_where_a_run_was_cut_short_is_told() -> None:
     run = current().begin("fit", unit="epoch", total=2, options=Options(kbar.LogRenderer(stream)))
     current().start_epoch(run)
     train = current().begin("train", unit="step", total=10, parent=run, phase=True)
-    train.advance_to(3, {"loss": 0.5})
+    train.advance_to(3, current().clock(), {"loss": 0.5})
     current().end(run, "error")
     _, train_line, run_line = (line[26:] for line in stream.getvalue().splitlines())
     assert train_line.startswith("fit epoch 1/2 train failed at 3/10 30% loss=0.5000")
@@ -65,7 +65,7 @@ def test_a_path_is_appended_to_line_by_line(tmp_path: Path) -> None:
     for _ in range(2):
         stage = current().begin("evaluate", unit="step", total=3, options=Options(kbar.LogRenderer(path)))
         assert path.read_text(encoding="utf-8").endswith("evaluate begins total=3\n")
-        stage.advance_to(3, {"loss": 0.5})
+        stage.advance_to(3, current().clock(), {"loss": 0.5})
         current().end(stage, "done")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "what was there"
@@ -80,7 +80,7 @@ def test_hostile_names_stay_one_line_of_printable_text() -> None:
     stream = io.StringIO()
     name = "a\nb\x1b[31m\rc\u202e\u2028[bold]"
     stage = current().begin(name, unit=name, total=2, options=Options(kbar.LogRenderer(stream)))
-    stage.advance_to(1, {name: name})
+    stage.advance_to(1, current().clock(), {name: name})
     current().end(stage, "error")
     begins, ends = stream.getvalue().splitlines()
     assert begins.endswith("a b [31m c [bold] begins total=2")

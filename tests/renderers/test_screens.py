@@ -30,7 +30,9 @@ def life(clock: FakeClock) -> Iterator[str]:
             yield "the first step compiles"
         for done in range(10, 501, 10):
             clock.advance(0.1)
-            train.advance_to(done, {"loss": 1 / (1 + epoch + done / 500), "accuracy": 0.9, "a_long_name": 123456})
+            train.advance_to(
+                done, current().clock(), {"loss": 1 / (1 + epoch + done / 500), "accuracy": 0.9, "a_long_name": 123456}
+            )
             if (epoch, done) == (0, 250):
                 clock.advance(0.1)
                 yield "in the middle of epoch 1"
@@ -40,17 +42,17 @@ def life(clock: FakeClock) -> Iterator[str]:
         if epoch == 1:
             nested = display.begin("evaluate", unit="step", total=20)
             clock.advance(0.1)
-            nested.advance_to(5)
+            nested.advance_to(5, current().clock())
             clock.advance(0.1)
             yield "an evaluate within"
             display.end(nested, "done")
         if epoch < 2:
             validation = display.begin("validation", unit="step", total=100 if epoch else None, parent=run, phase=True)
             clock.advance(0.5)
-            validation.advance_to(40, {"loss": 0.5, "accuracy": 0.8})
+            validation.advance_to(40, current().clock(), {"loss": 0.5, "accuracy": 0.8})
             clock.advance(0.5)
             yield "validation" if epoch else "validation of unknown length"
-            validation.advance_to(100, {"loss": 0.5, "accuracy": 0.8})
+            validation.advance_to(100, current().clock(), {"loss": 0.5, "accuracy": 0.8})
             display.end(validation, "done")
         display.finish_epoch(run, {"loss": 0.4, "val_loss": 0.5, "accuracy": 0.9, "val_accuracy": 0.8})
     display.end(run, "stopped")
@@ -132,7 +134,7 @@ def test_after_a_resize_lines_fit_again(renderer: str, clock: FakeClock) -> None
     run = current().begin("evaluate", unit="step", total=1000, options=open_on(terminal, renderer))
     for columns in (100, 50, 30, 120, 45):
         terminal.resize(columns)
-        run.advance_to(run.done + 100, {"loss": 0.5, "accuracy": 0.25, "precision": 0.125})
+        run.advance_to(run.done + 100, current().clock(), {"loss": 0.5, "accuracy": 0.25, "precision": 0.125})
         clock.advance(0.2)
         (line,) = terminal.text.splitlines()
         assert len(line) < columns
@@ -151,7 +153,7 @@ def test_what_is_left_is_what_was_asked_for(renderer: str, leave: str, lines: li
         display.start_epoch(run)
         train = display.begin("train", title=f"epoch {epoch + 1}", unit="step", total=5, parent=run, phase=True)
         clock.advance(1.0)
-        train.advance_to(5)
+        train.advance_to(5, current().clock())
         display.end(train, "done")
         display.finish_epoch(run, {"loss": 0.5})
     display.end(run, "done")
@@ -169,7 +171,7 @@ def test_unknown_total_moves_without_inventing_one(renderer: str, clock: FakeClo
     stage = current().begin("train", unit="step", total=None, options=open_on(terminal, renderer, pacing=False))
     screens = set()
     for done in range(1, 30):
-        stage.advance_to(done)
+        stage.advance_to(done, current().clock())
         clock.advance(0.1)
         assert "%" not in terminal.text
         assert f"{done}/?" in terminal.text
@@ -186,7 +188,7 @@ def test_text_that_looks_like_markup_or_escapes_is_shown_as_text(renderer: str, 
     terminal = VirtualTerminal(200, 24)
     hostile = "[bold]x[/] {bar} \x1b[2J\x1b]0;title\x07 :smile: %s"
     stage = current().begin(hostile, unit="{n}", total=10, options=open_on(terminal, renderer))
-    stage.advance_to(5, {hostile: hostile, "[/red]": "{postfix}"})
+    stage.advance_to(5, current().clock(), {hostile: hostile, "[/red]": "{postfix}"})
     clock.advance(0.2)
     assert "[bold]x[/] {bar}" in terminal.text
     assert "{postfix}" in terminal.text

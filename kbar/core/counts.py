@@ -1,0 +1,140 @@
+"""How far a stage is: its position, its total, and when its steps landed."""
+
+from __future__ import annotations
+
+import operator
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+_Landing = tuple[int, float, "Mapping[str, object] | None"]  # position, seconds, metrics
+_position = operator.itemgetter(0)
+_THREADS = 32  # as many as Python's thread pools have at most
+
+
+class Source(Protocol):
+    """The iterator that passes items to a loop, and knows how far the loop is; times are seconds."""
+
+    def position(self) -> int:
+        """How many units are done."""
+
+    def look(self, now: float) -> None:
+        """A frame may be drawn soon: report the next step to the stage as soon as it lands."""
+
+    def waiting(self, now: float) -> float:
+        """How long the loop has been waiting for its next item; 0 if it is not."""
+
+    def waited(self, now: float) -> float:
+        """How long the loop has waited for items in all."""
+
+
+class _NoSource:
+    """The source of a stage whose steps are all reported, without anything known of waiting."""
+
+    def position(self) -> int:
+        return 0
+
+    def look(self, now: float) -> None:
+        pass
+
+    def waiting(self, now: float) -> float:
+        return 0.0
+
+    def waited(self, now: float) -> float:
+        return 0.0
+
+
+class Counts:
+    """The position and the total of one stage, and its times in seconds.
+
+    Threads report steps by appending to `landed`, which takes no lock: a deque's append is atomic, and the position
+    is the greatest that was seen. As many threads as are kept may overtake each other without a step being lost, and
+    position, time and metrics of one step stay together.
+
+    Args:
+        now: when the stage begins.
+        total: how many units there are, None if unknown.
+        firm: whether a position beyond the total overshoots, as Keras's last execution does; if not, a total that is
+            passed counts as unknown from then on.
+        source: knows the position between two steps that land, and of waiting for data.
+
+    Attributes:
+        initial: the position at the beginning.
+        landed: the latest steps that were reported: position, time and metrics of each.
+        ended: when the stage ended, None before.
+    """
+
+    def __init__(self, now: float, total: int | None, firm: bool, source: Source | None = None) -> None:
+        self.started = now
+        self.ended: float | None = None
+        self.source: Source = source or _NoSource()
+        self._total, self._firm = total, firm
+        self._is_learned = False  # whether the total is only what it was in the epoch before
+        self.landed: deque[_Landing] = deque(maxlen=_THREADS)
+        self.start_at(0)
+
+    def start_at(self, initial: int) -> None:
+        """Begin at `initial` instead, while nothing has landed yet."""
+        self.initial = initial
+        first: _Landing = initial, self.started, None
+        self.landed.append(first)
+        while len(self.landed) > 1:
+            self.landed.popleft()
+        self._greatest = first, first  # the last landing that was looked at, and the greatest position up to it
+
+    @property
+    def latest(self) -> _Landing:
+        """The step that led to the greatest position: that position, when it landed, and its metrics."""
+        last = self.landed[-1]
+        seen, greatest = self._greatest
+        if last is not seen:
+            greatest = max((greatest, *self.landed.copy()), key=_position)
+            self._greatest = last, greatest
+        return greatest
+
+    @property
+    def done(self) -> int:
+        """The position, in units, as it was reported; it may overshoot the total."""
+        return int(max(self.latest[0], self.source.position()))  # an int also where NumPy's are reported
+
+    @property
+    def total(self) -> int | None:
+        """How many units there are, None if unknown."""
+        uncertain = self._is_learned or not self._firm
+        return None if uncertain and self._total is not None and self.done > self._total else self._total
+
+    @total.setter
+    def total(self, total: int | None) -> None:
+        self._total, self._is_learned = total, False
+
+    def expect(self, total: int) -> None:
+        """There were so many units in the epoch before; expect as many where the total is unknown."""
+        if self._total is None:
+            self._total, self._is_learned = total, True
+
+    @property
+    def complete(self) -> bool:
+        """Whether all there was to do is done, as far as that is known."""
+        total = self.total
+        return total is None or self._is_learned or self.done >= total
+
+    def confirm_total(self) -> bool:
+        """All is done: where the total was not certain, it is the position now. Return whether it was not certain."""
+        uncertain = self.total is None or self._is_learned or not self._firm
+        if uncertain:
+            self._total, self._is_learned, self._firm = self.done, False, True
+        return uncertain
+
+    def elapsed(self, now: float) -> float:
+        """Seconds from the beginning to time `now`, or to the end."""
+        return max(0.0, (now if self.ended is None else self.ended) - self.started)
+
+    def busy(self, now: float) -> float:
+        """Seconds from the beginning to the last step if that has landed; else as `elapsed`."""
+        complete = self._total is not None and self.done >= self._total
+        return max(0.0, self.latest[1] - self.started) if complete else self.elapsed(now)
+
+    def data_share(self, now: float) -> float:
+        """The share of the time up to `now` that was spent waiting for data."""
+        elapsed = self.elapsed(now)
+        return min(1.0, self.source.waited(now) / elapsed) if elapsed else 0.0

@@ -1,0 +1,178 @@
+"""How long epochs take: what is expected of the running one and those to come, and where the time of one went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .pace import Pace
+
+
+@dataclass(frozen=True)
+class RunningPhase:
+    """A phase of the running epoch that is not over; all times are seconds.
+
+    Attributes:
+        seconds: how long it has run, without `once`.
+        once: how long it has run for what later epochs do not need again, such as compiling.
+        left: what it still needs, None if unknown.
+        whole: what a whole phase like it takes, None if unknown.
+        share: the share of it that is done, as its own bar shows it.
+    """
+
+    label: str
+    seconds: float
+    once: float
+    left: float | None
+    whole: float | None
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is expected of epochs.
+
+    Attributes:
+        whole: seconds that the running epoch takes in all.
+        left: seconds that it still needs.
+        later: seconds that each later epoch takes.
+        share: the share of the running epoch that is done: the shares of its phases, weighted by how long each takes.
+    """
+
+    whole: float
+    left: float
+    later: float
+    share: float
+
+
+class EpochForecast:
+    """What the running epoch and those to come take, from what the epochs before took.
+
+    An epoch consists of its phases (training, validation), by label, and of the time between them, in which callbacks
+    run. For each of these there is a `Pace` whose units are epochs. So whatever is known among steps also holds among
+    epochs: a first one that took longer, one that was exceptional, a lasting change; and phases that not all epochs
+    have. A running phase tells of itself what is left. What first executions took too long happens only once and
+    counts for nothing here.
+    """
+
+    _BETWEEN = ""  # the label of the time between phases
+
+    def __init__(self) -> None:
+        self._number = 0  # epochs that are over
+        self._paces: dict[str, Pace] = {}  # seconds an epoch, by label
+        self._phases: dict[str, float] = {}  # how many phases of each label there were in all
+        self._over: dict[str, tuple[float, int]] = {}  # seconds and number of the running epoch's finished phases
+        self._once = 0.0
+
+    def phase_over(self, label: str, seconds: float, once: float) -> None:
+        """A phase of the running epoch took so many seconds, and besides `once` what will not be needed again."""
+        before, number = self._over.get(label, (0.0, 0))
+        self._over[label] = before + seconds, number + 1
+        self._once += once
+
+    def epoch_over(self, took: float) -> None:
+        """The running epoch is over after so many seconds."""
+        self._over[self._BETWEEN] = self._between(took), 1
+        self._number += 1
+        for label, (seconds, number) in self._over.items():
+            pace = self._paces.setdefault(label, Pace(0.0, 0))
+            pace.sample(pace.at + seconds, self._number)
+            self._phases[label] = self._phases.get(label, 0.0) + number
+        self._over, self._once = {}, 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Epochs per second, as of late."""
+        seconds = sum(self._usual(label)[0] for label in self._paces)
+        return 1 / seconds if seconds > 0 else None
+
+    @property
+    def error(self) -> float:
+        """The share by which the rate may be off; what is between the phases takes two epochs to be known."""
+        usual = {label: self._usual(label)[0] for label in self._paces}
+        unsure = {label: pace.error for label, pace in self._paces.items() if pace.settled or label == self._BETWEEN}
+        off = sum(usual[label] * min(1.0, error) for label, error in unsure.items())
+        return off * self.rate if self.rate else math.inf
+
+    def outlook(self, elapsed: float, running: Sequence[RunningPhase]) -> Outlook | None:
+        """What is expected `elapsed` seconds after the running epoch began; None before anything is known."""
+        if not self._number and not self._over and all(phase.left is None for phase in running):
+            return None
+        between = self._between(elapsed - sum(phase.seconds + phase.once for phase in running))
+        over = {**self._over, self._BETWEEN: (between, 0)}
+        by_label = {phase.label: phase for phase in reversed(running)}  # of one within another, the outer one
+        whole = left = later = done = 0.0
+        for label in {*over, *by_label, *self._paces}:
+            seconds, number = over.get(label, (0.0, 0))
+            phase = by_label.get(label)
+            took, needs, is_done = self._part(label, seconds, number, phase)
+            whole, left, done = whole + took + needs, left + needs, done + is_done
+            later += self._later(label, took + needs, phase)
+        return Outlook(whole, left, later, done / whole if whole else 0.0)
+
+    def _part(self, label: str, seconds: float, number: int, phase: RunningPhase | None) -> tuple[float, float, float]:
+        """Seconds that the running epoch's phases of one label took, still need, and have got done.
+
+        So many of them are over and took so many seconds; `phase` is the one that is running.
+        """
+        usual, usual_number = self._usual(label)
+        if phase and phase.left is not None:
+            others = max(0.0, usual_number - number - 1) * usual / usual_number if usual_number else 0.0
+            needs = phase.left + others
+            return seconds + phase.seconds, needs, seconds + phase.share * (phase.seconds + needs)
+        took = seconds + (phase.seconds if phase else 0.0)
+        complete = not phase and label != self._BETWEEN and number >= max(1.0, usual_number)
+        return took, 0.0 if complete else max(0.0, usual - took), took
+
+    def _later(self, label: str, now: float, phase: RunningPhase | None) -> float:
+        """Seconds that phases of one label will take in later epochs; `now` is what they take in this one."""
+        usual, usual_number = self._usual(label)
+        if phase and phase.whole is not None and usual_number <= 1:
+            return phase.whole * (self._phases.get(label, 0.0) + 1) / (self._number + 1)
+        return usual if self._number else now
+
+    def _usual(self, label: str) -> tuple[float, float]:
+        """Seconds that phases of one label take in an epoch, and how many there are, on average."""
+        if label not in self._paces:
+            return 0.0, 0.0
+        pace = self._paces[label]
+        seconds, units = pace.first or (0.0, 1)
+        return pace.pace if pace.pace is not None else seconds / units, self._phases[label] / self._number
+
+    def _between(self, elapsed: float) -> float:
+        return max(0.0, elapsed - self._once - sum(seconds for seconds, _ in self._over.values()))
+
+
+class TimeSpent:
+    """Where the time of the running epoch went, in seconds by name.
+
+    The first phase is what an epoch is about (usually training): its time is told apart as ``first`` (the first
+    execution), ``steps`` and ``data`` (waiting for it). Other phases go by their labels, and ``other`` is what remains,
+    which callbacks take.
+    """
+
+    _OWN = ("first", "steps", "data", "other")
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._main = ""
+
+    def phase_over(self, label: str, took: float, first: float, data: float) -> None:
+        """A phase took so many seconds, of which `first` for the first execution and `data` waiting for data."""
+        if not self._seconds:
+            self._main = label
+        if label == self._main:
+            self._add("first", first)
+            self._add("steps", took - first - data)
+            self._add("data", data)
+        else:
+            self._add(f"stage {label}" if label in self._OWN else label, took)
+
+    def _add(self, name: str, seconds: float) -> None:
+        self._seconds[name] = self._seconds.get(name, 0.0) + max(0.0, seconds)
+
+    def epoch_over(self, took: float) -> tuple[tuple[str, float], ...]:
+        """The epoch is over after so many seconds; return where they went, and begin anew."""
+        spent, self._seconds = self._seconds, {}
+        return (*spent.items(), ("other", max(0.0, took - sum(spent.values()))))

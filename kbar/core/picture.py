@@ -1,0 +1,108 @@
+"""How a stage is pictured in snapshots, and by which words it is named there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .snapshot import StageView
+
+if TYPE_CHECKING:
+    from .stage import Stage
+
+
+def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
+    """Return the picture of `stage` at time `now` (s); `paced` as a bar shows it, else exactly as it is."""
+    forecast, counts = stage.forecast, stage.counts
+    total = counts.total
+    done = counts.done if total is None else min(counts.done, total)
+    position, shown = _bar(stage, done, paced)
+    running = forecast.running(now) if stage.is_leaf and not forecast.has_epochs and done != total else 0.0
+    stalled = forecast.stalls(running)
+    return StageView(
+        key=stage.key,
+        depth=stage.depth,
+        label=stage.label,
+        title=stage.title,
+        path=_path(stage),
+        unit=stage.unit,
+        phase=stage.phase,
+        done=done,
+        shown=shown,
+        position=position,
+        total=total,
+        seen=now,
+        elapsed=counts.elapsed(now),
+        rate=forecast.rate,
+        remaining=forecast.remaining(now),
+        run_remaining=stage.root.forecast.remaining(now),
+        uncertain=stalled or forecast.is_uncertain(stage.epoch_phases),
+        waiting=0.0 if stage.outcome else counts.source.waiting(now),
+        data_share=counts.data_share(now),
+        running=running,
+        usual=forecast.interval,
+        stalled=stalled,
+        metrics=stage.selection.pick(stage.metrics) if with_metrics else (),
+        outcome=stage.outcome,
+        summary=stage.summary,
+        run=stage.run,
+    )
+
+
+def _bar(stage: Stage, done: int, paced: bool) -> tuple[float, int]:
+    """Where the bar stands, in units, and the count beside it; units that consist of other stages always glide."""
+    if stage.outcome or not stage.pacing or (stage.is_leaf and not paced):
+        return float(done), done
+    position, count = stage.forecast.bar
+    return position, min(done, count)
+
+
+def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, float], ...]) -> StageView:
+    """Return the picture of the epoch of `stage` that is just over.
+
+    Args:
+        stage: the stage whose epoch it is.
+        now: the time of the picture, in seconds.
+        took: seconds that the epoch took.
+        spent: where they went.
+    """
+    main = next((child for child in stage.children if child.phase), None)
+    number, width = _of_total(stage, stage.done + 1), len(_of_total(stage, stage.total or 0))
+    return replace(
+        view_of(main or stage, now),
+        key=stage.key,
+        depth=stage.depth,
+        label=stage.unit,
+        title=f"{_heading(stage)}{stage.unit} {number:>{width}}",
+        path=f"{_path(stage)} {stage.unit} {number}",
+        phase=False,
+        elapsed=took,
+        rate=main.forecast.rate if main else None,
+        remaining=None,
+        run_remaining=None,
+        outcome=main.outcome if main else "done",
+        spent=spent,
+    )
+
+
+def _path(stage: Stage) -> str:
+    """Where in the run the stage is, such as ``fit epoch 3/10 train``."""
+    above = stage.parent
+    return f"{_path(above)} {_unit(above, 1)} {stage.label}" if above else stage.label
+
+
+def _heading(stage: Stage) -> str:
+    """What is around the stage, for the beginnings of lines that are read below each other: all of one width."""
+    above = stage.parent
+    return f"{_heading(above)}{above.label} {_unit(above, len(_of_total(above, above.total or 0)))}  " if above else ""
+
+
+def _unit(stage: Stage, width: int) -> str:
+    """The unit of `stage` that is running, such as ``epoch 3/10``; the number takes at least so many columns."""
+    number = stage.done if stage.held_epoch or stage.done == stage.total else stage.done + 1
+    unit = "" if stage.unit in (stage.label, "it") else f"{stage.unit} "
+    return f"{unit}{_of_total(stage, number):>{width}}"
+
+
+def _of_total(stage: Stage, number: int) -> str:
+    return f"{number}/{stage.total}" if stage.total else f"{number}"
