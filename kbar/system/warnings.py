@@ -1,4 +1,4 @@
-"""Warnings about kbar's own failures: one each run, and never an exception in the run."""
+"""Warnings about kbar's own failures: each is issued once a run, and none is ever an exception in the run."""
 
 from __future__ import annotations
 
@@ -14,19 +14,16 @@ import threading
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType
 from typing import IO, Any
 
-_LIMIT = 100  # warnings that are kept while nobody can be told
-
+_LIMIT = 100  # warnings that are kept while they cannot be issued or written
 _WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, if nobody has replaced it
 
 _known: set[str] = set()  # the warnings of this run
-_waiting: deque[str] = deque(maxlen=_LIMIT)  # those that nobody was told yet
-_unwritten: deque[str] = deque(maxlen=_LIMIT)  # those that standard error has not taken yet, as they are written
-_telling = threading.Lock()
-_this_thread = threading.local()
+_pending: deque[str] = deque(maxlen=_LIMIT)  # those that are still to be issued
+_unwritten: deque[str] = deque(maxlen=_LIMIT)  # those that standard error could not take yet, as formatted text
+_issuing = threading.Lock()
 _handlers: dict[int, CodeType] = {}  # the code of signal handlers, by its id
 
 
@@ -35,46 +32,34 @@ class KbarWarning(UserWarning):
 
 
 def warn(text: str) -> None:
-    """Tell `text` as a `KbarWarning`, unless this run has done so.
+    """Issue a `KbarWarning`, unless this run has issued it.
 
-    The user's filters and handlers of warnings are honoured, but no filter turns it into an exception. What standard
-    error does not take is told later: with the next warning, or at the program's end.
+    The user's filters and handlers of warnings apply, but no filter makes it an exception. If standard error cannot
+    take it, it is written later: with the next warning, or when the program ends. This is safe on any thread and in
+    any handler of signals or warnings. As it calls the user's handlers, the caller must hold no lock.
     """
     if text not in _known:
         _known.add(text)
-        _waiting.append(text)
-        tell()
+        _pending.append(text)
+        flush()
 
 
-@contextlib.contextmanager
-def postponed() -> Iterator[None]:
-    """A block whose warnings on this thread are told at its end: for code that holds a lock, as handlers are users'."""
-    _this_thread.postpones = depth = getattr(_this_thread, "postpones", 0) + 1
-    try:
-        yield
-    finally:
-        _this_thread.postpones = depth - 1
-        if _waiting:
-            tell()
-
-
-def tell() -> None:
-    """Tell the warnings that nobody was told yet, if this is a moment for it."""
-    # A handler of warnings that itself makes kbar warn, on this thread or another, must not wait for its own end.
-    if getattr(_this_thread, "postpones", 0) or not _telling.acquire(blocking=False):
+def flush() -> None:
+    """Issue and write the warnings that are pending, as at the end of a run. The caller must hold no lock."""
+    if not _issuing.acquire(blocking=False):  # another thread is at it, or a handler of warnings calls this
         return
     try:
-        for _ in range(_LIMIT):  # a handler that fails anew each time must not keep this from its end
-            if _waiting:
-                _show(_waiting.popleft())
+        for _ in range(_LIMIT):  # a limit, as a handler may cause another warning each time
+            if _pending:
+                _issue(_pending.popleft())
         while _unwritten and _write(_unwritten[0]):
             _unwritten.popleft()
     finally:
-        _telling.release()
+        _issuing.release()
 
 
-def _show(text: str) -> None:
-    """Pass a warning to whoever handles warnings; add it to `_unwritten` if that is nobody but standard error."""
+def _issue(text: str) -> None:
+    """Pass a warning to whatever handles warnings; if that is only standard error, add it to `_unwritten`."""
     action = _action(text)
     warning = KbarWarning(text)
     try:
@@ -87,13 +72,13 @@ def _show(text: str) -> None:
                 _unwritten.append(shown.getvalue())
         elif action != "ignore":
             warnings.showwarning(warning, KbarWarning, "kbar", 0)
-    except Exception as error:  # the handler is somebody else's, and so is its failure
+    except Exception as error:  # the handler is the user's, and so is its failure
         if from_signal(error):
             raise
 
 
 def _action(text: str) -> str:
-    """What the user's filters say is to be done with a warning: "ignore", "error", or any word for showing it."""
+    """What the user's filters want for a warning: "ignore", "error", or else any word, which means to show it."""
 
     def matches(pattern: Any, text: str) -> bool:
         return pattern is None or (pattern == text if isinstance(pattern, str) else bool(pattern.match(text)))
@@ -115,7 +100,7 @@ def _write(text: str) -> bool:
         if not _is_writable(stream):
             return False
         if _is_real(stream):
-            with contextlib.suppress(OSError):  # what others have written comes first
+            with contextlib.suppress(OSError):  # what the program has written comes first
                 stream.flush()
             os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
         else:
@@ -128,7 +113,7 @@ def _write(text: str) -> bool:
 
 
 def _is_real(stream: IO[str]) -> bool:
-    """Whether `stream` is as Python opens it, and nobody has replaced its `write`."""
+    """Whether `stream` is as Python opens it, and its `write` has not been replaced."""
     buffer = getattr(stream, "buffer", None)
     raw = getattr(buffer, "raw", buffer)  # with `python -u` there is no buffer
     return type(stream) is io.TextIOWrapper and type(raw) is io.FileIO and "write" not in vars(stream)
@@ -178,7 +163,7 @@ def said(value: object) -> str:
 
 
 def forget() -> None:
-    """A new run begins, in which each warning is told again."""
+    """Begin a new run, in which each warning can be issued again."""
     _known.clear()
     _note_handlers()
 
@@ -198,13 +183,13 @@ def failure(what: str, error: BaseException) -> None:
 
 
 def _after_fork() -> None:
-    """In a forked process: what is still to be told is its parent's to tell."""
-    global _telling
-    _telling = threading.Lock()
-    _waiting.clear()
+    """In a forked process, forget what is pending: the parent issues it."""
+    global _issuing
+    _issuing = threading.Lock()
+    _pending.clear()
     _unwritten.clear()
 
 
-atexit.register(tell)
+atexit.register(flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -295,6 +295,6 @@ def test_a_failure_within_a_phase_leaves_when_the_phase_is_done(clock: FakeClock
         return [view.label for view in renderer.snapshots[-1].stages]
 
     assert shown() == ["fit", "train", "export"]
-    train.advance_to(1)
+    train.advance_to(1, clock())
     current().end(train, "done")
     assert shown() == ["fit", "train"]

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from kbar import KbarWarning
-from kbar.system.warnings import failure, forget, from_signal, postponed, said, tell, warn
+from kbar.system.warnings import failure, forget, from_signal, said, warn
 
-TWO_WARNINGS = "from kbar.system.warnings import tell, warn; warn('one'); warn('two'); warn('one')\n"
+TWO_WARNINGS = "from kbar.system.warnings import flush, warn; warn('one'); warn('two'); warn('one')\n"
 
 
 def ended(code: str, *flags: str, **streams: Any) -> subprocess.CompletedProcess[str]:
@@ -88,7 +88,7 @@ os.dup2(full, 2)
     one, two, three = (f"kbar:0: KbarWarning: {text}\n" for text in ("one", "two", "three"))
     assert ended(code + "os.dup2(aside, 2)", capture_output=True).stderr == one + two, "at the end of the program"
     assert ended(code + "os.dup2(aside, 2); warn('three')", capture_output=True).stderr == one + two + three
-    assert ended(code + "os.dup2(aside, 2); tell(); os._exit(0)", capture_output=True).stderr == one + two
+    assert ended(code + "os.dup2(aside, 2); flush(); os._exit(0)", capture_output=True).stderr == one + two
 
 
 def test_a_pipe_that_is_not_read_holds_up_nothing() -> None:
@@ -134,7 +134,7 @@ def shows_on_standard_error() -> Callable[..., None]:
     return showwarning
 
 
-def test_a_write_that_somebody_has_replaced_gets_warnings() -> None:
+def test_a_replaced_write_of_standard_error_gets_warnings() -> None:
     code = "import sys; texts = []; sys.stderr.write = texts.append\n" + TWO_WARNINGS + "print(len(texts))"
     shown = ended(code, capture_output=True)
     assert (shown.stdout, shown.stderr) == ("2\n", "")
@@ -170,20 +170,6 @@ def test_a_handler_that_fails_and_warns_itself_ends_nothing(handled: list[str]) 
     assert handled == ["one", "from the handler", "two"]
 
 
-def test_no_handler_is_called_while_warnings_are_postponed(handled: list[str]) -> None:
-    with postponed():
-        with postponed():
-            warn("one")
-        tell()
-        assert handled == []
-        other = threading.Thread(target=tell)
-        other.start()
-        other.join()
-        assert handled == ["one", "from the handler"], "another thread need not wait"
-        warn("two")
-    assert handled == ["one", "from the handler", "two"]
-
-
 def test_a_failure_says_what_why_and_where() -> None:
     with pytest.warns(KbarWarning) as shown:
         try:
@@ -195,7 +181,7 @@ def test_a_failure_says_what_why_and_where() -> None:
     assert text.endswith("). The run goes on.")
 
 
-def test_a_failure_is_raised_for_somebody_who_debugs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_raised_while_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KBAR_DEBUG", "1")
     with pytest.raises(ValueError, match="bad"):
         failure("drawing failed", ValueError("bad"))
