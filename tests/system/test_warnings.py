@@ -13,6 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,8 +68,7 @@ def test_a_full_disk_does_not_change_the_exit_code(flags: list[str]) -> None:
 
 @pytest.mark.parametrize("stand_in", ["", "class Terminal(io.TextIOWrapper):\n    def isatty(self): return True\n"])
 def test_a_closed_pipe_does_not_change_the_exit_code(stand_in: str) -> None:
-    read, write = os.pipe()
-    os.close(read)
+    write = closed_pipe()
     code = "import io, sys\n" + stand_in
     if stand_in:
         code += "sys.stderr = Terminal(open(2, 'wb', closefd=False))\n"
@@ -104,9 +104,7 @@ def test_a_pipe_that_is_not_read_holds_up_nothing() -> None:
 
 
 def test_a_recorded_warning_needs_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    with open(write, "w") as broken, pytest.warns(KbarWarning, match="one"):
+    with open(closed_pipe(), "w") as broken, pytest.warns(KbarWarning, match="one"):
         monkeypatch.setattr(sys, "stderr", broken)
         warn("one")
     with pytest.warns(KbarWarning, match="two"):
@@ -259,3 +257,40 @@ def test_a_handler_runs_on_the_main_thread_only() -> None:
     thread.start()
     thread.join()
     assert found == [False]
+
+
+RUN = """
+import io, os, sys
+class Terminal(io.TextIOWrapper):
+    def isatty(self): return True
+{first}
+import kbar
+with kbar.stage("evaluate", total=3, metrics=["none such"]) as stage:
+    for _ in range(3):
+        stage.advance()
+        stage.log(loss=0.5)
+with open({path!r}, "w") as file: file.write("survived")
+"""
+STAND_INS = "sys.stdout, sys.stderr = (Terminal(open(fd, 'wb', closefd=False)) for fd in (1, 2))"
+
+
+def full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def closed_pipe() -> int:
+    read, write = os.pipe()
+    os.close(read)
+    return write
+
+
+@pytest.mark.parametrize("renderer", ["rich", "tqdm", "log"])
+@pytest.mark.parametrize(("output", "first"), [(full_disk, ""), (closed_pipe, STAND_INS)])
+def test_a_run_that_survives_its_output_keeps_its_exit_code(
+    renderer: str, output: Callable[[], int], first: str, tmp_path: Path
+) -> None:
+    stream, path = output(), tmp_path / "survived"
+    env = {**os.environ, "KBAR_RENDERER": renderer}
+    shown = ended(RUN.format(first=first, path=str(path)), stdout=stream, stderr=stream, env=env)
+    os.close(stream)
+    assert (shown.returncode, path.read_text()) == (0, "survived")
