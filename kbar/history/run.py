@@ -55,7 +55,7 @@ class LoggedStage(Node):
         return found
 
     def finish_epoch(self, outcome: Outcome) -> None:
-        """Take the epoch's phases out of the picture; one whose end no line has told ends like the epoch."""
+        """Take the epoch's phases out of the picture; one without a line for its end ends like the epoch."""
         self.has_epochs = True
         for phase in [child for child in self.children if child.phase and not child.outcome]:
             phase.finish(outcome)
@@ -103,7 +103,7 @@ class Run:
     Attributes:
         root: its outermost stage.
         latest: its latest line.
-        presumed_dead: whether no line told its end, but its process is gone or another has taken its place.
+        presumed_dead: whether it has no line for its end, but its process is gone, or another run has taken its place.
         behind: seconds by which the clock of its host is behind.
     """
 
