@@ -1,4 +1,4 @@
-"""How a stage that an exception has left ended."""
+"""Maps an exception to the outcome of the stages it leaves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from .snapshot import Outcome
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """How a stage ended that `error` has left."""
-    asyncio = sys.modules.get("asyncio")  # nothing else raises what it cancels by
+    """Return how a stage ended that `error` was raised through."""
+    asyncio = sys.modules.get("asyncio")  # without it, nothing can have raised its exception
     if isinstance(error, KeyboardInterrupt) or (asyncio is not None and isinstance(error, asyncio.CancelledError)):
         return "interrupted"
     return "stopped" if isinstance(error, (SystemExit, GeneratorExit)) else "error"

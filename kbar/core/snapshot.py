@@ -1,4 +1,4 @@
-"""Owns the frozen picture of a run: all that a renderer may know."""
+"""Snapshots: frozen pictures of a run, and all that a renderer may know of it."""
 
 from __future__ import annotations
 
@@ -13,30 +13,45 @@ EventKind = Literal["begin", "resume", "progress", "epoch", "end"]
 StreamName = Literal["stdout", "stderr"]
 
 Metrics = tuple[tuple[str, object], ...]
-"""Names and values in the order they are shown: as they were given, and Python's own once they are to be drawn."""
+"""Names and values, in the order in which they are shown. When a renderer gets them, values are Python's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageView:
     """One stage at one instant.
 
-    Times are seconds, `rate` is units per second; counts are the stage's units. None means
-    unknown. `title` is what a bar is labelled with, `path` where in the run the stage is
-    (``fit epoch 3/10 train``). A `phase` belongs to its parent's current epoch (an epoch's
-    training or validation) and stays on screen until the epoch is over. `seen` is the time of
-    the picture on the run's monotonic clock. `run` names the outermost stage, in this process
-    and in any other, `run_remaining` is that one's; `key` names the stage within its process. `waiting`
-    is for how long a loop has been waiting for its next item (0 if it is not), `data_share` the
-    share of `elapsed` that it has waited for items in all; both are 0 where that is not known.
+    Times are seconds, counts are in the stage's units, and None means unknown.
 
-    `position` is where a bar stands that glides to `done`: behind it by two seconds at most, or,
-    where steps take longer than that, ahead by the running one's expected share; `shown` is the
-    count beside it. None stands for `done`. `uncertain` says that `rate` and the remaining times
-    are rough. `running` is for how long the current step has been running, `usual` how long one
-    takes typically, `stalled` whether the former is out of all proportion. `spent` says where the
-    time of an epoch went: ``first`` (the first execution), ``steps``, ``data`` (waiting for it),
-    other stages by their labels, and ``other`` (what callbacks do); `summary` whether the user
-    wants to be told. `note` is what else is to be said of the stage at this moment.
+    Attributes:
+        key: tells the stage from all others of its process.
+        depth: how many stages it lies within.
+        label: what it is called.
+        title: what its bar is labelled with.
+        path: where in the run it is, such as ``fit epoch 3/10 train``.
+        unit: what is counted, singular.
+        phase: whether it belongs to its parent's current epoch, as training and validation do; it then stays on screen
+            until the epoch is over.
+        done, total: how many units are done, of how many.
+        seen: the time of the picture, by the monotonic clock of the run.
+        elapsed: how long the stage has run.
+        rate: units per second.
+        remaining, run_remaining: how long the stage, and the outermost one around it, still take.
+        metrics: names and values.
+        outcome: how it ended, None while it runs.
+        waiting: for how long a loop has been waiting for its next item; 0 if it is not, or if that is unknown.
+        data_share: the share of `elapsed` that was spent waiting for items; 0 if unknown.
+        shown: the count to show beside the bar, None for `done`; behind it by two seconds at most, never above it.
+        position: where the bar is to stand, None for `done`. It glides: up to two seconds behind, or, where steps take
+            longer than that, ahead by the share of the running step that is expected to be over.
+        uncertain: whether `rate` and the remaining times are rough.
+        running: for how long the current step has been running.
+        usual: how long a step takes, typically.
+        stalled: whether `running` is out of all proportion to that.
+        spent: where the time of an epoch went: ``first`` (the first execution), ``steps``, ``data`` (waiting for it),
+            other phases by their labels, and ``other`` (callbacks).
+        summary: whether the user has asked to be shown `spent`.
+        run: names the outermost stage, also among other processes.
+        note: a remark on the stage at this moment.
     """
 
     key: int
@@ -70,12 +85,12 @@ class StageView:
 
     @property
     def stands_at(self) -> float:
-        """Where a bar is to stand, in units."""
+        """Where the bar is to stand, in units."""
         return self.done if self.position is None else self.position
 
     @property
     def fraction(self) -> float | None:
-        """The share that a bar is to show, from 0 to 1; None where the total is unknown."""
+        """The share that the bar is to show, from 0 to 1; None if the total is unknown."""
         if self.total is None:
             return None
         return self.stands_at / self.total if self.total else 1.0
@@ -83,13 +98,16 @@ class StageView:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a stage, at `time` (seconds since the Unix epoch).
+    """Something that happened to a stage.
 
-    A ``epoch`` is one unit of a stage that has stages of its own, such as an epoch: `stage` is
-    the whole, `epoch` what the unit came to, with the stage's own duration, rate and metrics.
-    A stage that ``resume``s turns out to begin where an earlier run has left off. `line` is what
-    a screen keeps of it as a line above the bars, None for nothing; `above` are the stages that
-    `stage` lies within, outermost first, for those that write lines.
+    Attributes:
+        kind: what happened. A stage that resumes turns out to begin where an earlier run ended; ``epoch`` says that one
+            of its epochs is over.
+        time: when, in seconds since the Unix epoch.
+        stage: the stage.
+        epoch: the epoch that is over, with its own duration, rate and metrics.
+        line: what a screen keeps as a line above the bars, None for nothing.
+        above: the stages that `stage` lies within, outermost first, for renderers of lines.
     """
 
     kind: EventKind
@@ -102,9 +120,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A line that somebody printed to a stream of `sys` while bars were up; it goes above them as it is.
+    """A line that was printed while bars were up.
 
-    `time` is in seconds since the Unix epoch, `run` that of the outermost stage by then.
+    Attributes:
+        stream: where it was printed.
+        text: the line.
+        time: when, in seconds since the Unix epoch.
+        run: the `StageView.run` of the outermost stage at that time.
     """
 
     stream: StreamName
@@ -115,7 +137,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All stages on show, outermost first, and what happened since the target's last draw."""
+    """All stages in the picture, outermost first, and what has happened since the target's last snapshot."""
 
     stages: tuple[StageView, ...]
     events: tuple[Event | Message, ...]

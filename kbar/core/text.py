@@ -1,4 +1,4 @@
-"""Owns text: numbers, durations, rates, and lines that fit a width."""
+"""Texts of numbers, durations and rates, and lines that fit a width."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from ..system.warnings import said
 from .scalars import plain
 from .snapshot import Metrics, StageView
 
-# Control characters, line and paragraph separators, bidirectional controls, what is invisible, and surrogates: what
-# could move the cursor, break a line, or make text read other than it is stored.
+# Characters that could move the cursor, break a line, or make text look other than it is stored: control characters,
+# separators of lines and paragraphs, bidirectional controls, invisible characters and surrogates.
 _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
 )
 
 
 def clean(text: object, limit: int = 80) -> str:
-    """`text` as one line of harmless characters, at most `limit` of them."""
+    """Return `text` as one line of harmless characters, at most `limit` of them."""
     # Cut before matching, so that a text of megabytes costs no more than a short one.
     line = _HARMFUL.sub(" ", said(text)[: 2 * limit]).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-# What makes up an escape sequence: of a control sequence, of one with a text (a title, a link), or of two characters.
+# Escape sequences: control sequences, those with a text (a title, a link), and those of two characters.
 _ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
 
 
 def printed(text: str, limit: int = 1000) -> str:
-    """What somebody printed as one line without its colours and the like, at most `limit` characters."""
+    """Return printed text as one line without its escape sequences, at most `limit` characters."""
     return clean(_ESCAPE.sub("", text[: 4 * limit]), limit)
 
 
 def cells(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
+    """Return how many columns of a terminal `text` takes."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def shorten(text: str, width: int) -> str:
-    """`text` in at most `width` columns."""
+    """Return `text`, cut to at most `width` columns."""
     if cells(text) <= width:
         return text
     while text and cells(text) > width - 1:
@@ -50,16 +50,16 @@ def shorten(text: str, width: int) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """`text` with blanks behind it up to `width` columns."""
+    """Return `text` with blanks after it, up to `width` columns."""
     return text + " " * (width - cells(text))
 
 
 def number(value: object) -> str:
-    """A metric's value as text, of as even a length as its magnitude allows.
+    """Return a metric's value as text whose length changes as little as possible.
 
-    Whole numbers stay whole. Others take six characters from 0.001 to 99999 and scientific
-    notation beyond. What has one element is that element (arrays, tensors of any framework);
-    what has more is shown by its shape; anything else by its own text, cut short.
+    Whole numbers stay whole. Others take six characters from 0.001 to 99999, and scientific notation beyond. An array
+    or tensor of one element (of any framework) is shown as that element, a larger one by its shape, and anything else
+    by its own text, cut short.
     """
     found = plain(value)
     if isinstance(found, str):
@@ -72,7 +72,7 @@ def number(value: object) -> str:
 def _whole(value: int) -> str:
     if abs(value) < 10**9:
         return str(value)
-    digits = math.log10(abs(value))  # also of what is too large for a float
+    digits = math.log10(abs(value))  # works for numbers too large for a float
     sign = "-" if value < 0 else ""
     return f"{sign}{10 ** (digits % 1):.2f}e+{math.floor(digits)}"
 
@@ -93,7 +93,7 @@ def _real(value: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as ``m:ss`` or ``h:mm:ss``; ``-:--`` when unknown."""
+    """Return seconds as ``m:ss`` or ``h:mm:ss``; ``-:--`` if unknown."""
     if seconds is None or not math.isfinite(seconds):
         return "-:--"
     minutes, secs = divmod(int(max(0.0, seconds + 1e-6)), 60)
@@ -102,14 +102,14 @@ def duration(seconds: float | None) -> str:
 
 
 def took(seconds: float) -> str:
-    """How long something finished took: ``0.42s``, ``4.2s``, ``42s``, ``7:42``."""
+    """Return the seconds that something took as text: ``0.42s``, ``4.2s``, ``42s``, ``7:42``."""
     if seconds < 9.95:
         return f"{seconds:.2f}s" if seconds < 0.995 else f"{seconds:.1f}s"
     return f"{seconds:.0f}s" if seconds < 59.5 else duration(seconds)
 
 
 def rate(value: float | None, unit: str) -> str:
-    """A rate such as ``312 step/s``, or ``4.10 s/step`` where it is slower than one a second."""
+    """Return a rate such as ``312 step/s``, or ``4.10 s/step`` if it is below one a second; "" if unknown."""
     if not value or not math.isfinite(value) or not math.isfinite(1 / value):
         return ""
     return f"{_short(value)} {unit}/s" if value >= 1 else f"{_short(1 / value)} s/{unit}"
@@ -125,12 +125,12 @@ def _short(value: float) -> str:
 
 
 def percentage(view: StageView) -> str:
-    """The share that is done in whole percent, rounded down: 100% only when it is; "" if unknown."""
+    """Return the share that is done in whole percent, rounded down, so that 100% is complete; "" if unknown."""
     return "" if view.fraction is None else f"{math.floor(view.fraction * 100 + 1e-9)}%"
 
 
 def count(view: StageView) -> str:
-    """``done/total``, with the outcome where the stage ended early: ``stopped at 3/10``."""
+    """Return ``done/total``, with the outcome if the stage ended early: ``stopped at 3/10``."""
     total = "?" if view.total is None else str(view.total)
     at = f"{view.done if view.shown is None else view.shown:>{len(total)}}/{total}"
     word = {"stopped": "stopped at ", "interrupted": "interrupted at ", "error": "failed at "}.get(view.outcome or "")
@@ -138,15 +138,15 @@ def count(view: StageView) -> str:
 
 
 def metric_texts(metrics: Metrics) -> list[str]:
-    """Each metric as ``name=value``."""
+    """Return each metric as ``name=value``."""
     return [f"{clean(name, 40).replace(' ', '_')}={number(value)}" for name, value in metrics]
 
 
 def eta(seconds: float | None, uncertain: bool = False) -> str:
-    """A remaining time such as ``1:23``, or ``~1:20`` where it is uncertain; "" if unknown.
+    """Return a remaining time such as ``1:23``, or ``~1:20`` if it is uncertain; "" if unknown.
 
-    It is rounded, to the second or, where uncertain, to the 5 seconds of a minute, the half
-    minutes of ten, the minutes of an hour, and ten minutes beyond.
+    An uncertain time is rounded to 5 seconds below one minute, to half a minute below ten, to a minute below one hour,
+    and to ten minutes above.
     """
     if seconds is None or not math.isfinite(seconds):
         return ""
@@ -156,7 +156,7 @@ def eta(seconds: float | None, uncertain: bool = False) -> str:
 
 
 def data_fact(view: StageView) -> tuple[str, str]:
-    """What there is to say of waiting for data: since when it is waited for now, else the share of it from a tenth."""
+    """Return what is to be said of waiting for data, as name and value: since when, or a share of at least 10%."""
     if view.waiting >= 1.0:
         return "waiting for data", _since(view.waiting)
     share = math.floor(view.data_share * 100 + 1e-9)
@@ -164,7 +164,7 @@ def data_fact(view: StageView) -> tuple[str, str]:
 
 
 def step_fact(view: StageView) -> str:
-    """What there is to say of a step that takes long: which one, for how long, and if that is out of proportion."""
+    """Return what is to be said of a step that takes long: which one, for how long, and whether it stalls."""
     if view.waiting >= 1.0 or view.running < (1.0 if view.stalled else max(3.0, 1.5 * view.usual)):
         return ""
     unit = "item" if view.unit == "it" else view.unit
@@ -172,7 +172,7 @@ def step_fact(view: StageView) -> str:
 
 
 def spent_facts(epoch: StageView) -> list[tuple[str, float]]:
-    """Where an epoch's time (s) went, if somebody wants to know."""
+    """Return where an epoch's time went, in seconds by name, if the user has asked for it."""
     return [(name, seconds) for name, seconds in epoch.spent if epoch.summary and seconds >= 0.005]
 
 

@@ -1,4 +1,4 @@
-"""Owns when to draw: pure policies over the facts of one stage, and how they combine."""
+"""Throttles: policies that say when a stage is to be drawn, and how they combine."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Union
+from typing import Any, Union
 
 __all__ = ["Throttle", "Tick", "always", "as_throttle", "every", "never"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The facts a throttle decides on, for one stage and one target.
+    """The facts by which a throttle decides, for one stage and one target.
 
-    Times are seconds of one monotonic clock; positions and the total are counts of the
-    stage's unit. A stage's beginning is always drawn, so "last drawn" always exists.
+    Times are seconds of one monotonic clock; positions and the total are in the stage's units. A stage's beginning is
+    always drawn, so there always is a last draw.
+
+    Attributes:
+        now: the time.
+        done, total: the position of how many units; the total is None if unknown.
+        started: when the stage began.
+        drawn_at, drawn_done: when it was last drawn, and at which position.
     """
 
     now: float
@@ -30,23 +36,22 @@ class Tick:
 
 
 class Throttle(ABC):
-    """A pure predicate on a `Tick`: is a draw due? Combine throttles with ``|`` and ``&``."""
+    """A pure predicate on a `Tick`: whether a draw is due. Throttles combine with ``|`` and ``&``."""
 
     @abstractmethod
     def __call__(self, tick: Tick) -> bool:
         """Whether a draw is due."""
 
     def next_step(self, tick: Tick) -> float:
-        """The position from which the count alone makes a draw due (infinite: never).
+        """Return the position from which the count alone makes a draw due; infinite for never.
 
-        Lines are decided at the very step they name, and this is what spares all other
-        steps the question.
+        A log's line is decided on at the very step that it names. With this position known, no other step has to ask.
         """
         return math.inf
 
     @property
     def period(self) -> float:
-        """How often time alone can make a draw due, in seconds (infinite: never)."""
+        """The seconds after which time alone makes a draw due; infinite for never."""
         return math.inf
 
     def __or__(self, other: object) -> Throttle:
@@ -69,20 +74,20 @@ class _Every(Throttle):
     percent: float | None
 
     def __call__(self, tick: Tick) -> bool:
-        # A microsecond less, as 0.3 - 0.2 is a little less than 0.1.
+        # 0.3 - 0.2 is a little less than 0.1.
         if self.seconds is not None and tick.now - tick.drawn_at >= self.seconds - 1e-6:
             return True
         return tick.done >= self.next_step(tick)
 
     def next_step(self, tick: Tick) -> float:
-        # Boundaries lie at multiples, not at distances from the last draw: a jump that passes
-        # over one (or several) makes one draw due, and a late draw does not shift the next.
+        # Draws are due at multiples, not at distances from the last draw: a jump over one or several of them makes one
+        # draw due, and a late draw does not shift the next.
         nearest = math.inf
         if self.steps is not None:
             nearest = (tick.drawn_done // self.steps + 1) * self.steps
         if self.percent is not None and tick.total:
             share = tick.total * self.percent / 100
-            # The nudge keeps 0.7 * 10 / 0.7 from being 9.999… and so due twice.
+            # Without the last factors, 0.7 * 10 / 0.7 might be 9.999…, and the same multiple due twice.
             passed = math.floor(tick.drawn_done / share * (1 + 1e-12))
             nearest = min(nearest, math.ceil((passed + 1) * share * (1 - 1e-12)))
         return nearest
@@ -111,65 +116,58 @@ class _Custom(Throttle):
         return bool(self.function(tick))
 
     def next_step(self, tick: Tick) -> float:
-        # Nothing is known of it, so every step asks, lest a step it waits for be missed.
+        # The function may wait for any step, so each has to ask.
         return tick.done + 1
 
 
 @dataclass(frozen=True)
-class _Or(Throttle):
+class _Combined(Throttle):
     left: Throttle
     right: Throttle
 
+    @property
+    def period(self) -> float:
+        return min(self.left.period, self.right.period)
+
+
+class _Or(_Combined):
     def __call__(self, tick: Tick) -> bool:
         return self.left(tick) or self.right(tick)
 
     def next_step(self, tick: Tick) -> float:
         return min(self.left.next_step(tick), self.right.next_step(tick))
 
-    @property
-    def period(self) -> float:
-        return min(self.left.period, self.right.period)
 
-
-@dataclass(frozen=True)
-class _And(Throttle):
-    left: Throttle
-    right: Throttle
-
+class _And(_Combined):
     def __call__(self, tick: Tick) -> bool:
         return self.left(tick) and self.right(tick)
 
     def next_step(self, tick: Tick) -> float:
-        # The later of two counts; of a count and a time, the count: once it is reached, the
-        # clock decides, and that is watched elsewhere.
+        # The later one of two counts. Of a count and a time, the count: from there on, time decides, and frames ask.
         finite = [s for s in (self.left.next_step(tick), self.right.next_step(tick)) if s < math.inf]
         return max(finite, default=math.inf)
 
-    @property
-    def period(self) -> float:
-        return min(self.left.period, self.right.period)
-
 
 ThrottleSpec = Union[Throttle, Callable[[Tick], bool]]
-"""What is accepted as a throttle. It is asked amid a step, so it neither waits nor takes locks."""
+"""What is accepted as a throttle. It is asked in the middle of a step, so it must not wait."""
 
 always: Throttle = _Constant(True)
-"""A draw is always due: at every frame on a screen, at every step in a log."""
+"""A throttle that is always due: at each frame on a screen, at each step in a log."""
 
 never: Throttle = _Constant(False)
-"""A draw is never due; a stage's beginning and end draw all the same."""
+"""A throttle that is never due; a stage's beginning and end are drawn all the same."""
 
 
 def every(*, seconds: float | None = None, steps: int | None = None, percent: float | None = None) -> Throttle:
-    """A throttle that is due every so many seconds, steps or percent of the total.
+    """Return a throttle that is due every so many seconds, steps or percent of the total.
 
-    Given several, any of them suffices. Steps and percent count boundaries (multiples), so a
-    position that jumps over one is noticed. Without a total, ``percent`` is never due.
+    If several are given, any of them suffices. Steps and percent are due at their multiples, also when a position jumps
+    over one. While the total is unknown, ``percent`` is never due.
 
     Args:
         seconds: seconds since the last draw, above 0.
         steps: a whole number of the stage's units, at least 1.
-        percent: share of the total, above 0 and at most 100.
+        percent: a share of the total, above 0 and at most 100.
 
     Raises:
         TypeError: if an argument has the wrong type, or none is given.
@@ -177,23 +175,15 @@ def every(*, seconds: float | None = None, steps: int | None = None, percent: fl
     """
     if seconds is None and steps is None and percent is None:
         raise TypeError("every() needs at least one of seconds=, steps= or percent=; got none")
-    if seconds is not None:
-        seconds = _positive("seconds", seconds)
-    if steps is not None:
-        if isinstance(steps, bool) or not hasattr(steps, "__index__"):
-            raise TypeError(f"every(steps=…) must be a whole number; got {steps!r}")
-        steps = operator.index(steps)
-        if steps < 1:
-            raise ValueError(f"every(steps=…) must be at least 1; got {steps!r}")
-    if percent is not None:
-        percent = _positive("percent", percent)
-        if percent > 100:
-            raise ValueError(f"every(percent=…) must be at most 100; got {percent!r}")
-    return _Every(seconds, steps, percent)
+    return _Every(
+        None if seconds is None else _positive("seconds", seconds),
+        None if steps is None else _whole("steps", steps),
+        None if percent is None else _positive("percent", percent, most=100),
+    )
 
 
 def as_throttle(value: object, name: str = "throttle") -> Throttle:
-    """`value` as a throttle; any callable ``Tick -> bool`` will do.
+    """Return `value` as a throttle; any callable ``Tick -> bool`` will do.
 
     Raises:
         TypeError: if it is neither a throttle nor callable; `name` is the argument blamed.
@@ -205,9 +195,20 @@ def as_throttle(value: object, name: str = "throttle") -> Throttle:
     raise TypeError(f"{name} must be kbar.every(…), kbar.always, kbar.never or a callable Tick -> bool; got {value!r}")
 
 
-def _positive(name: str, value: float) -> float:
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"every({name}=…) must be a whole number; got {value!r}")
+    number = operator.index(value)
+    if number < 1:
+        raise ValueError(f"every({name}=…) must be at least 1; got {number!r}")
+    return number
+
+
+def _positive(name: str, value: float, most: float = math.inf) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"every({name}=…) must be a number; got {value!r}")
     if not 0 < float(value) < math.inf:
         raise ValueError(f"every({name}=…) must be above 0 and finite; got {value!r}")
+    if float(value) > most:
+        raise ValueError(f"every({name}=…) must be at most {most}; got {value!r}")
     return float(value)

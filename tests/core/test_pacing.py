@@ -1,293 +1,181 @@
-"""What bars show between the steps, and what they say of time, in whole runs on a fake clock."""
+"""Where a bar stands, and remaining times that count down, from times and counts alone."""
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-import kbar
-from kbar.core.snapshot import StageView
-from kbar.core.text import step_fact
-from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
+from kbar.core.pace import Pace
+from kbar.core.pacing import Countdown, Pacer
 
-RENDERERS: dict[str, Callable[..., kbar.Renderer]] = {"rich": kbar.RichRenderer, "tqdm": kbar.TqdmRenderer}
-
-
-@pytest.fixture
-def renderer() -> RecordingRenderer:
-    return RecordingRenderer()
+FRAME = 0.1
+moves = st.lists(st.tuples(st.floats(-10, 1000), st.integers(-5, 10_000)), max_size=60)
 
 
-class Lines(RecordingRenderer):
-    """Remembers what a log would write."""
-
-    live = False
-
-
-def shown(renderer: RecordingRenderer, label: str) -> list[StageView]:
-    return [view for snapshot in renderer.snapshots for view in snapshot.stages if view.label == label]
-
-
-def last(renderer: RecordingRenderer, label: str) -> StageView:
-    return shown(renderer, label)[-1]
-
-
-def test_lumps_glide_on_the_screen_and_are_told_as_they_are(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    lines = Lines(throttle=kbar.always)
-    with kbar.stage("train", total=1200, unit="step", renderer=[renderer, lines]) as stage:
-        for _ in range(12):
-            clock.advance(1.0)
-            stage.advance(100)
-    views = shown(renderer, "train")
-    assert all((view.shown or 0) <= view.done for view in views)
-    assert len({view.shown for view in views}) > 100
-    assert views[-1].shown == 1200
-    told = {e.stage.shown for e in lines.events if e.kind == "progress"}
-    assert told == set(range(100, 1200, 100))
+def shown(landings: list[tuple[float, int]], seconds: float) -> list[tuple[float, float, int]]:
+    """For each frame: time, shown position and true position; `landings` are times and positions of steps."""
+    pacer, pace = Pacer(0.0, 0), Pace(0.0, 0)
+    frames: list[tuple[float, float, int]] = []
+    counts: list[int] = []
+    landed, at = 0, 0.0
+    for i in range(round(seconds / FRAME) + 1):
+        now = i * FRAME
+        for when, done in landings:
+            if when <= now and done > landed:
+                landed, at = done, when
+        if landed:
+            pace.sample(at, landed)
+            pacer.sample(at, landed)
+        pacer.move(now, pace.rate)
+        assert frames == [] or pacer.count >= counts[-1]
+        counts.append(pacer.count)
+        assert pacer.count <= landed
+        frames.append((now, pacer.position, landed))
+    return frames
 
 
-def test_without_pacing_the_truth_is_shown(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.stage("outer", renderer=renderer, pacing=False), kbar.stage("train", total=300) as stage:
-        for _ in range(3):
-            clock.advance(1.0)
-            stage.advance(100)
-    assert {view.shown for view in shown(renderer, "train")} <= {0, 100, 200, 300}
+def evenness(frames: list[tuple[float, float, int]], start: float) -> float:
+    """Standard deviation over mean of the advance per half second."""
+    positions = [position for now, position, _ in frames if now >= start][::5]
+    steps = [b - a for a, b in itertools.pairwise(positions)]
+    mean = sum(steps) / len(steps)
+    return float((sum((s - mean) ** 2 for s in steps) / len(steps)) ** 0.5 / mean)
 
 
-def test_far_steps_move_the_bar_but_not_the_count(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.stage("train", total=5, unit="step", renderer=renderer) as stage:
-        for _ in range(4):
-            clock.advance(3.0)
-            stage.advance()
-            clock.advance(0.1)
-            # The first may have been long for its compilation alone.
-            assert stage.done == 1 or last(renderer, "train").shown == stage.done
-        clock.advance(1.5)
-        half_way = last(renderer, "train").fraction or 0
-        assert 0.8 < half_way < 1.0
+def test_the_bar_glides_where_many_steps_land_at_once() -> None:
+    """A hundred steps land every second."""
+    frames = shown([(i * 1.0, i * 100) for i in range(1, 20)], 19.0)
+    assert evenness(frames, 1.0) < 0.15
 
 
-@pytest.mark.parametrize("end", ["stop", "fail"])
-def test_an_early_end_shows_the_truth_at_once(end: str, clock: FakeClock, renderer: RecordingRenderer) -> None:
-    try:
-        with kbar.stage("train", total=500, renderer=renderer) as stage:
-            stage.advance(100)
-            if end == "fail":
-                raise ValueError
-    except ValueError:
-        pass
-    assert (last(renderer, "train").shown, last(renderer, "train").fraction) == (100, 0.2)
-
-
-def test_the_runs_bar_moves_within_an_epoch_and_never_back(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.loop(epochs=3, renderer=renderer) as loop:
-        for epoch in loop.epochs():
-            for _ in epoch.steps(range(50)):
-                clock.advance(0.1)
-            for _ in epoch.steps(range(10), "validation"):
-                clock.advance(0.1)
-    runs = shown(renderer, "loop")
-    shares = [view.fraction or 0.0 for view in runs]
-    assert shares == sorted(shares)
-    assert len({round(share, 2) for share in shares}) > 60
-    for view in runs:
-        assert view.shown == view.done
-        assert view.done == 3 or (view.fraction or 0) < (view.done + 1) / 3
-    remaining = [view.remaining for view in runs if view.remaining is not None and not view.uncertain]
-    assert remaining[10] == pytest.approx(11.0, abs=1.0)
-
-
-def test_a_track_knows_how_long_it_takes_by_what_is_within(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    """Four trials of an hour: not after two hours only."""
-    for trial in kbar.track(range(4), "trial", renderer=renderer):
-        for _ in kbar.track(range(60), "inner"):
-            clock.advance(60.0)
-            if trial == 0 and len(shown(renderer, "inner")) > 1000 and (last(renderer, "inner").done == 30):
-                assert last(renderer, "trial").remaining == pytest.approx(3.5 * 3600, rel=0.05)
-                assert last(renderer, "trial").fraction == pytest.approx(0.5 / 4, rel=0.1)
-    assert last(renderer, "trial").done == 4
-
-
-def test_where_an_epochs_time_went(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    def data() -> object:
-        for i in range(10):
-            clock.advance(0.1)
-            yield i
-
-    with kbar.loop(epochs=2, renderer=renderer, summary=True) as loop:
-        for epoch in loop.epochs():
-            for i in epoch.steps(data()):  # type: ignore[var-annotated,arg-type]
-                clock.advance(3.0 if not i and not epoch.index else 0.2)
-            for _ in epoch.steps(range(4), "validation"):
-                clock.advance(0.25)
-            clock.advance(0.5)
-    first, second = [dict(event.epoch.spent) for event in renderer.events if event.epoch]
-    assert first == {k: pytest.approx(v, abs=0.01) for k, v in
-                     {"first": 3.0, "steps": 1.8, "data": 1.0, "validation": 1.0, "other": 0.5}.items()}  # fmt: skip
-    assert second == {k: pytest.approx(v, abs=0.01) for k, v in
-                      {"first": 0.0, "steps": 2.0, "data": 1.0, "validation": 1.0, "other": 0.5}.items()}  # fmt: skip
-
-
-@pytest.mark.parametrize("renderer", RENDERERS)
-def test_an_epochs_line_says_where_its_time_went_if_asked(renderer: str, clock: FakeClock) -> None:
-    terminal = VirtualTerminal(120, 20)
-    with kbar.loop(epochs=1, renderer=RENDERERS[renderer](file=terminal), summary=True) as loop:
-        for epoch in loop.epochs():
-            for _ in epoch.steps(range(10)):
-                clock.advance(0.5)
-    assert re.search(r"epoch 1/1 .* first 0\.50s  steps 4\.5s", terminal.text), terminal.text
-
-
-@pytest.mark.parametrize("renderer", RENDERERS)
-def test_what_takes_long_is_named_while_it_does(renderer: str, clock: FakeClock) -> None:
-    terminal = VirtualTerminal(120, 20)
-    with kbar.stage("train", total=100, unit="step", renderer=RENDERERS[renderer](file=terminal)) as stage:
-        clock.advance(3.5)
-        assert "step 1 for 3s" in terminal.text
-        for _ in range(10):
-            stage.advance()
-            clock.advance(0.5)
-        assert " for " not in terminal.text
-        clock.advance(8.0)
-        assert "stalled at step 11 for 8s" in terminal.text
-        stage.advance()
-        clock.advance(0.2)
-        assert " for " not in terminal.text
-
-
-def test_something_changes_every_second_whatever_the_steps_do(clock: FakeClock) -> None:
-    for renderer in RENDERERS.values():
-        for columns in (40, 60, 80, 120):
-            terminal = VirtualTerminal(columns, 20)
-            with kbar.loop(epochs=3, renderer=renderer(file=terminal)) as loop:
-                for epoch in loop.epochs():
-                    for _ in epoch.steps(range(3)):
-                        for _ in range(9):
-                            before = terminal.text
-                            clock.advance(1.0)
-                            assert terminal.text != before, terminal.text
-                    break
-
-
-def test_remaining_times_count_down(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.stage("train", total=2000, unit="step", renderer=renderer) as stage:
-        for i in range(200):
-            clock.advance(0.25 if i % 2 else 0.05)
-            stage.advance(10)
-    told = [view.remaining for view in shown(renderer, "train") if view.remaining is not None]
-    assert told[0] == pytest.approx(28.0, rel=0.1)
-    rises = sum(b > a + 0.01 for a, b in itertools.pairwise(told))
-    assert rises < len(told) / 20
-
-
-def test_a_step_does_not_run_while_its_item_is_waited_for(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    def data() -> Iterator[int]:
-        for i in range(24):
-            clock.advance(4.0 if i == 12 else 0.0)
-            yield i
-
-    for i in kbar.track(data(), "fold", total=24, renderer=renderer):
-        clock.advance(0.1)
-        if i == 12:
-            assert step_fact(last(renderer, "fold")) == ""
-            clock.advance(2.0)
-            assert step_fact(last(renderer, "fold")) == "stalled at item 13 for 2s"
-
-
-def test_a_run_is_no_further_than_its_steps(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.loop(epochs=1, renderer=renderer) as loop:
-        for epoch in loop.epochs():
-            for i in epoch.steps(range(10)):
-                clock.advance(20.0 if i == 5 else 0.3)
-                assert (last(renderer, "loop").fraction or 0.0) <= (last(renderer, "train").fraction or 0.0) + 0.01
-
-
-def test_a_remaining_time_is_uncertain_while_a_step_stalls(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.stage("train", total=100, renderer=renderer) as stage:
-        for _ in range(50):
-            clock.advance(0.1)
-            stage.advance()
-        assert not last(renderer, "train").uncertain
-        clock.advance(3.0)
-        assert last(renderer, "train").uncertain
-
-
-@pytest.mark.parametrize("name", ["pacing", "summary"])
-def test_mistakes_raise_at_once(name: str) -> None:
-    with pytest.raises(TypeError, match=f"{name} must be True or False; got 1"):
-        kbar.ProgressBar(**{name: 1})
-
-
-def test_what_callbacks_do_is_theirs(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    """Keras calls the bar after the others: the time they took is not the steps'."""
-    bar = kbar.ProgressBar(renderer, summary=True)
-    bar.set_params({"epochs": 3, "steps": 100})
-    bar.on_train_begin()
-    for epoch in range(3):
-        bar.on_epoch_begin(epoch)
+def test_the_bar_glides_from_the_beginning_of_the_next_epoch() -> None:
+    pacer, pace = Pacer(0.0, 0), Pace(0.0, 0)
+    frames: list[tuple[float, float, int]] = []
+    for epoch in range(2):
+        pacer.restart(epoch * 10.0, 0)
+        pace.restart(epoch * 10.0, 0)
+        frames.clear()
         for i in range(100):
-            clock.advance(0.1)
-            bar.on_train_batch_end(i, {})
-        clock.advance(5.0)
-        assert step_fact(last(renderer, "train")) == ""
-        bar.on_epoch_end(epoch, {})
-        clock.advance(0.1)
-        if epoch < 2:
-            assert last(renderer, "fit").remaining == pytest.approx((2 - epoch) * 15.0, rel=0.1)
-    bar.on_train_end()
-    spent = [dict(event.epoch.spent) for event in renderer.events if event.epoch]
-    assert [epoch["other"] for epoch in spent] == [pytest.approx(5.0)] * 3
+            now, done = epoch * 10.0 + i * FRAME, i // 10 * 100
+            pacer.sample(epoch * 10.0 + i // 10, done)
+            pace.sample(epoch * 10.0 + i // 10, done)
+            pacer.move(now, pace.rate)
+            frames.append((now, pacer.position, done))
+    assert evenness(frames, 11.0) < 0.05
 
 
-def test_stages_of_an_epoch_may_recur(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    """As a discriminator's and a generator's do."""
-    with kbar.loop(epochs=2, renderer=renderer) as loop:
-        for epoch in loop.epochs():
-            for label in ("D", "G", "D", "G"):
-                for i in epoch.steps(range(100), label):
-                    clock.advance(0.1)
-                    if epoch.index and i == 50:
-                        run = last(renderer, "loop")
-                        assert run.remaining == pytest.approx(80.0 - (clock.now - 1000.0), abs=2.0)
-    spent = [dict(event.epoch.spent) for event in renderer.events if event.epoch]
-    assert spent[1]["G"] == pytest.approx(20.0)
-    assert spent[1]["other"] == pytest.approx(0.0, abs=0.01)
+def test_the_bar_glides_through_stalls() -> None:
+    landings = [(i * 2.3 + j * 0.08, i * 100 + j * 10) for i in range(8) for j in range(1, 11)]
+    assert evenness(shown(landings, 18.0), 2.3) < 0.7 < evenness([(t, n, n) for t, _, n in shown(landings, 18.0)], 2.3)
 
 
-def test_steps_within_steps_do_not_disturb_each_other(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.loop(epochs=1, renderer=renderer) as loop:
-        for epoch in loop.epochs():
-            for i in epoch.steps(range(10)):
-                for _ in epoch.steps(range(20)):
-                    clock.advance(0.1)
-                if i == 4:
-                    outer = renderer.snapshots[-1].stages[1]
-                    assert outer.remaining == pytest.approx(10.0, rel=0.1)
-                    assert last(renderer, "loop").remaining == pytest.approx(10.0, rel=0.1)
+def test_the_bar_moves_within_long_steps_but_not_to_their_end() -> None:
+    frames = shown([(i * 3.0, i) for i in range(1, 8)], 23.9)
+    assert evenness(frames, 3.0) < 0.35
+    for now, position, done in frames:
+        assert now < 6.0 or done - 0.6 <= position < done + 1
+    late = shown([(3.0, 1), (6.0, 2)], 60.0)
+    assert 2.9 < late[-1][1] < 3.0
 
 
-def test_no_bar_is_full_before_its_stage_is(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    with kbar.stage("train", total=20, unit="step", renderer=renderer) as stage:
-        for _ in range(2):
-            clock.advance(3.0)
-            stage.advance(8)
-        clock.advance(60.0)
-        assert 0.9 < (last(renderer, "train").fraction or 0) < 1.0
+def test_the_bar_does_not_jump_after_a_long_first_execution() -> None:
+    """Four seconds of compilation, then lumps."""
+    frames = shown([(4.0 + i * 0.4, (i + 1) * 32) for i in range(20)], 11.6)
+    assert evenness(frames, 4.0) < 0.3
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
-def test_the_bar_glides_with_the_count(renderer: str, clock: FakeClock) -> None:
-    terminal = VirtualTerminal(120, 20)
-    with kbar.stage("train", total=1000, unit="step", renderer=RENDERERS[renderer](file=terminal)) as stage:
-        for _ in range(5):
-            clock.advance(1.0)
-            stage.advance(100)
-        bars = set()
-        for _ in range(10):
-            clock.advance(0.1)
-            buffer = terminal.screen.buffer[0]
-            bars.add("".join(buffer[i].data + buffer[i].fg for i in range(10, 31)))
-    assert len(bars) > 2
+def test_the_last_execution_may_be_shorter() -> None:
+    pacer = Pacer(0.0, 0)
+    for i in range(1, 119):
+        now, done = i * FRAME, i // 40 * 4
+        pacer.sample(i // 40 * 4.0, done)
+        pacer.move(now, None, total=10)
+    assert 8.9 < pacer.position < 10
+
+
+def test_a_jump_moves_the_bar_forward_only() -> None:
+    pacer = Pacer(0.0, 0)
+    pacer.jump(1, 0.5)
+    pacer.jump(1, 0.2)
+    assert (pacer.position, pacer.count) == (1.5, 1)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 1.9), st.integers(1, 1000)), min_size=1, max_size=40))
+def test_near_steps_are_shown_within_two_seconds_and_never_early(found: list[tuple[float, int]]) -> None:
+    """Never ahead, never back, two seconds behind at most, and all there in the end."""
+    landings, now, done = [], 0.0, 0
+    for seconds, units in found:
+        now, done = now + seconds, done + units
+        landings.append((now, done))
+    frames = shown(landings, now + 2.0)
+    positions = [position for _, position, _ in frames]
+    assert positions == sorted(positions)
+    for at, position, landed in frames:
+        assert position <= landed + 1e-6
+        assert position >= max((n for when, n in landings if when <= at - 2.0), default=0) - 1e-6
+    assert positions[-1] == pytest.approx(done)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 40.0), st.integers(1, 1000)), min_size=1, max_size=8))
+def test_far_steps_are_shown_within_two_seconds(found: list[tuple[float, int]]) -> None:
+    landings = [*zip(*(itertools.accumulate(column) for column in zip(*found, strict=True)), strict=True)]
+    for at, position, _ in shown(landings, landings[-1][0] + 2.0):
+        assert position >= max((n for when, n in landings if when <= at - 2.0), default=0) - 1e-6
+
+
+@given(moves, st.lists(st.floats(-5, 5), min_size=60, max_size=60))
+def test_the_bar_never_goes_back_whatever_the_clock_does(found: list[tuple[float, int]], looks: list[float]) -> None:
+    pacer, pace = Pacer(0.0, 0), Pace(0.0, 0)
+    now, done, last, most = 0.0, 0, 0.0, 0
+    for (seconds, units), look in zip(found, looks, strict=False):
+        now, done = now + seconds, done + units
+        most = max(most, done)
+        pace.sample(now, done)
+        pacer.sample(now, done)
+        pacer.move(now + look, pace.rate)
+        assert last <= pacer.position <= most + 10_000  # within an execution at most
+        assert pacer.count <= most
+        last = pacer.position
+
+
+# Remaining times.
+
+
+def test_a_countdown_is_corrected_without_jumps() -> None:
+    countdown = Countdown()
+    values = []
+    for i in range(100):
+        now = i * FRAME
+        countdown.correct(now, 100 - now if i < 50 else 50 - (now - 5.0))  # half as much all of a sudden
+        values.append(countdown.at(now) or 0.0)
+    assert values == sorted(values, reverse=True)
+    assert max(a - b for a, b in itertools.pairwise(values)) < 10
+    assert values[-1] == pytest.approx(45.1, abs=1.5)
+
+
+def test_small_changes_of_the_estimate_are_not_seen() -> None:
+    """An estimate that wavers by one percent leaves an even countdown."""
+    countdown = Countdown()
+    values = []
+    for i in range(200):
+        now = i * FRAME
+        countdown.correct(now, (1000 - now) * (1.01 if i % 10 < 5 else 0.99))
+        values.append(countdown.at(now) or 0.0)
+    assert all(abs(a - b - FRAME) < 0.6 for a, b in itertools.pairwise(values))
+
+
+def test_without_an_estimate_there_is_no_countdown() -> None:
+    countdown = Countdown()
+    countdown.correct(0.0, 10.0)
+    countdown.correct(1.0, None)
+    assert countdown.at(1.0) is None
+
+
+def test_an_estimate_that_was_far_off_is_replaced_at_once() -> None:
+    countdown = Countdown()
+    countdown.correct(0.0, 2400.0)
+    countdown.correct(0.1, 20.0)
+    assert countdown.at(0.1) == pytest.approx(20.0)

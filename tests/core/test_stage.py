@@ -6,8 +6,8 @@ import pytest
 
 from kbar.core.stage import Node
 
-# What happens, one word each: "+a" begins an inner stage a, "*a" a phase a; "a.done" ends the latest a by an outcome;
-# "epoch" ends the epoch. ">" before it means within the latest that is named before the sign.
+# Events and what is in the picture after them. "+a" begins an inner stage a, "*a" a phase a, "b>+a" an inner stage
+# within b; "a.done" ends the latest a with an outcome; "epoch" ends the epoch.
 PICTURES = [
     ("+a", "a"),
     ("+a a.done", ""),

@@ -1,4 +1,4 @@
-"""Text: numbers that do not jitter, lines that fit."""
+"""Numbers whose width does not change all the time, and lines that fit."""
 
 from __future__ import annotations
 
@@ -54,13 +54,12 @@ class _BrokenShape:
         ("\x1b[31mred\n", "[31mred"), ("x" * 100, "x" * 23 + "…"), (np.bool_(True), "True"), (b"bytes", "b'bytes'"),
     ],
 )  # fmt: skip
-def test_a_value_is_shown_as(value: object, text: str) -> None:
+def test_a_value_as_text(value: object, text: str) -> None:
     assert number(value) == text
 
 
-def test_a_tensor_is_shown_as_the_number_it_is() -> None:
-    import tensorflow as tf
-
+def test_a_tensor_is_shown_as_its_number() -> None:
+    tf = pytest.importorskip("tensorflow")
     assert number(tf.constant(0.25)) == "0.2500"
     assert number(tf.constant(3)) == "3"
     assert number(tf.zeros((2, 3))) == "[2×3]"
@@ -95,7 +94,7 @@ def test_clean_text_is_harmless_and_short(text: str) -> None:
     [(None, "-:--"), (math.nan, "-:--"), (math.inf, "-:--"), (-1, "0:00"), (0, "0:00"), (59.9, "0:59"), (60, "1:00"),
      (3599, "59:59"), (3600, "1:00:00"), (360000, "100:00:00")],
 )  # fmt: skip
-def test_a_duration_is_shown_as(seconds: float | None, text: str) -> None:
+def test_a_duration_as_text(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
@@ -103,7 +102,7 @@ def test_a_duration_is_shown_as(seconds: float | None, text: str) -> None:
     ("seconds", "text"),
     [(0.42, "0.42s"), (0.999, "1.0s"), (4.23, "4.2s"), (9.96, "10s"), (42.3, "42s"), (59.6, "0:59"), (61, "1:01")],
 )  # fmt: skip
-def test_what_something_took_is_shown_as(seconds: float, text: str) -> None:
+def test_seconds_taken_as_text(seconds: float, text: str) -> None:
     assert took(seconds) == text
 
 
@@ -113,7 +112,7 @@ def test_what_something_took_is_shown_as(seconds: float, text: str) -> None:
      (0.5, "2.00 s/step"), (0.001, "1.00k s/step"), (12345.0, "12.3k step/s"), (999.6, "1.00k step/s"),
      (2e9, "2.00G step/s")],
 )  # fmt: skip
-def test_a_rate_is_shown_as(value: float | None, text: str) -> None:
+def test_a_rate_as_text(value: float | None, text: str) -> None:
     assert rate(value, "step") == text
 
 
@@ -126,9 +125,7 @@ def test_a_rate_is_shown_as(value: float | None, text: str) -> None:
         (3, None, "error", "failed at 3/?", ""), (3, None, None, "3/?", ""), (0, 0, None, "0/0", "100%"),
     ],
 )  # fmt: skip
-def test_count_and_percentage_say_what_is_done(
-    done: int, total: int | None, outcome: Any, shown: str, percent: str
-) -> None:
+def test_count_and_percentage_as_text(done: int, total: int | None, outcome: Any, shown: str, percent: str) -> None:
     at = view(done=done, total=total, outcome=outcome)
     assert count(at) == shown
     assert percentage(at) == percent

@@ -1,4 +1,4 @@
-"""Policies as truth tables, and the algebra that holds for all of them."""
+"""Throttles as truth tables, and the algebra that holds for all of them."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def combined(simple: st.SearchStrategy[Throttle]) -> st.SearchStrategy[Throttle]
     )
 
 
-boundaries = st.builds(lambda s: kbar.every(steps=s), st.integers(1, 1000)) | st.builds(
+multiples = st.builds(lambda s: kbar.every(steps=s), st.integers(1, 1000)) | st.builds(
     lambda p: kbar.every(percent=p), st.floats(0.01, 100)
 )
 times = st.builds(lambda s: kbar.every(seconds=s), st.floats(0.01, 1e4))
-policies = combined(st.sampled_from([kbar.always, kbar.never]) | times | boundaries)
-counting = combined(st.just(kbar.never) | boundaries)
+throttles = combined(st.sampled_from([kbar.always, kbar.never]) | times | multiples)
+counting = combined(st.just(kbar.never) | multiples)
 
 
 @pytest.mark.parametrize(
-    ("policy", "changes", "due"),
+    ("throttle", "changes", "due"),
     [
         (kbar.every(seconds=1), {}, True),
         (kbar.every(seconds=1), {"now": 9.999}, False),
@@ -76,12 +76,12 @@ counting = combined(st.just(kbar.never) | boundaries)
         ((lambda _: None) & kbar.always, {}, False),
     ],
 )
-def test_a_policy_says_when_a_draw_is_due(policy: Throttle, changes: dict[str, Any], due: bool) -> None:
-    assert policy(replace(TICK, **changes)) is due
+def test_when_a_throttle_is_due(throttle: Throttle, changes: dict[str, Any], due: bool) -> None:
+    assert throttle(replace(TICK, **changes)) is due
 
 
-@given(policies, policies, ticks)
-def test_or_and_and_are_what_logic_says(a: Throttle, b: Throttle, tick: Tick) -> None:
+@given(throttles, throttles, ticks)
+def test_throttles_combine_as_logic_does(a: Throttle, b: Throttle, tick: Tick) -> None:
     assert (a | b)(tick) == (a(tick) or b(tick))
     assert (a & b)(tick) == (a(tick) and b(tick))
     assert (a | b)(tick) == (b | a)(tick)
@@ -91,36 +91,36 @@ def test_or_and_and_are_what_logic_says(a: Throttle, b: Throttle, tick: Tick) ->
     assert (a | kbar.always)(tick) is True
 
 
-@given(policies, ticks)
-def test_policies_are_pure(policy: Throttle, tick: Tick) -> None:
-    assert policy(tick) == policy(tick)
+@given(throttles, ticks)
+def test_throttles_are_pure(throttle: Throttle, tick: Tick) -> None:
+    assert throttle(tick) == throttle(tick)
 
 
 @given(counting, ticks)
-def test_what_counts_is_due_from_its_next_step_on_and_not_before(policy: Throttle, tick: Tick) -> None:
-    """Lines are asked for from `next_step` on only; a step that is due earlier would be missed."""
-    if policy(tick):
-        assert tick.done >= policy.next_step(tick)
+def test_no_throttle_that_counts_is_due_before_its_next_step(throttle: Throttle, tick: Tick) -> None:
+    """Lines are asked for only from `next_step` on: a step that is due earlier would be missed."""
+    if throttle(tick):
+        assert tick.done >= throttle.next_step(tick)
 
 
 @given(st.integers(1, 500), st.integers(1, 10_000), st.lists(st.integers(1, 700), min_size=1, max_size=50))
-def test_every_boundary_is_noticed_once_however_the_position_jumps(steps: int, total: int, jumps: list[int]) -> None:
-    policy = kbar.every(steps=steps)
+def test_each_multiple_of_steps_is_due_once_despite_jumps(steps: int, total: int, jumps: list[int]) -> None:
+    throttle = kbar.every(steps=steps)
     done, drawn = 0, 0
     for jump in jumps:
         before, done = done, done + jump
-        due = policy(Tick(0.0, done, total, 0.0, 0.0, drawn))
+        due = throttle(Tick(0.0, done, total, 0.0, 0.0, drawn))
         assert due == (done // steps > before // steps)
         if due:
             drawn = done
 
 
 @given(st.floats(0.05, 100), st.integers(1, 5000))
-def test_percent_draws_as_often_as_it_says(percent: float, total: int) -> None:
-    policy = kbar.every(percent=percent)
+def test_percent_is_due_as_often_as_it_says(percent: float, total: int) -> None:
+    throttle = kbar.every(percent=percent)
     drawn, draws = 0, 0
     for done in range(1, total + 1):
-        if policy(Tick(0.0, done, total, 0.0, 0.0, drawn)):
+        if throttle(Tick(0.0, done, total, 0.0, 0.0, drawn)):
             drawn, draws = done, draws + 1
     assert draws == min(total, math.floor(100 / percent + 1e-9))
 
@@ -143,13 +143,13 @@ def test_percent_draws_as_often_as_it_says(percent: float, total: int) -> None:
         ({"percent": math.nan}, ValueError, "got nan"),
     ],
 )
-def test_every_refuses_what_makes_no_sense(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
+def test_every_refuses_senseless_arguments(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         kbar.every(**arguments)
 
 
 @pytest.mark.parametrize("value", [5, "always", None, kbar.Tick])
-def test_what_is_no_throttle_is_refused_by_name(value: object) -> None:
+def test_an_argument_that_is_no_throttle_is_named(value: object) -> None:
     with pytest.raises(TypeError, match=r"brake must be kbar\.every"):
         as_throttle(value, "brake")
     with pytest.raises(TypeError, match="throttle must be"):
