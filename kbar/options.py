@@ -30,6 +30,15 @@ class DisplayOptions(TypedDict, total=False):
     log_file: str | os.PathLike[str] | None
 
 
+class StageOptions(TypedDict):
+    """Those of the options that a stage hands on to the stages within it."""
+
+    selection: Selection | None
+    leave: Leave | None
+    pacing: bool | None
+    summary: bool | None
+
+
 @dataclass(frozen=True)
 class Options:
     """The options, checked; `ProgressBar` explains each.
@@ -59,6 +68,16 @@ class Options:
                 object.__setattr__(self, each.name, _CHECKS[each.name](each.name, value))
         if self.log_file is not None:
             object.__setattr__(self, "log", renderers.for_file(self.log_file))
+
+    @property
+    def of_stages(self) -> StageOptions:
+        """What a stage needs to know; None for what holds for the stage around."""
+        return {
+            "selection": self.selection,
+            "leave": self.leave,
+            "pacing": self.pacing,
+            "summary": self.summary,
+        }
 
     @property
     def selection(self) -> Selection | None:

@@ -53,7 +53,7 @@ def test_a_watched_run_looks_as_on_its_own_terminal(
     def facts(terminal: VirtualTerminal) -> list[str]:
         """The screen without bars, rates, and times of this very moment, which no line has."""
         text = re.sub(r"[━╸╺█▏▎▍▌▋▊▉|]| eta ~?[\d:]+|waiting .*|  step \d.*|\d+%|[\d.]+ step/s", " ", terminal.text)
-        return [" ".join(line.replace("done", "").split()) for line in text.splitlines()]
+        return [" ".join(line.replace("done", "").split()) for line in text.splitlines() if line]
 
     for moment in life(clock):
         lines = stream.getvalue()
@@ -131,7 +131,7 @@ def test_several_workers_are_drawn_together_and_a_finished_one_leaves_a_line(
             for record in records(follower.lines(), Counter(), ""):
                 viewer.take(record, follower.path)
         viewer.draw(clock())
-        return terminal.text.splitlines()
+        return [line for line in terminal.text.splitlines() if line]
 
     assert [line[:11] for line in look()] == ["rank 0 fit ", "rank 1 fit "]
     current().end(stages[1], "stopped")
@@ -152,7 +152,7 @@ def test_a_run_without_a_process_ends_and_one_of_another_host_is_called_silent(c
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for change, shown in (
-        ({"pid": gone.pid}, r"process \d+ is gone\nfit .* interrupted at 0/3"),
+        ({"pid": gone.pid}, r"process \d+ is gone\n\n\nfit .* interrupted at 0/3"),
         ({"host": "elsewhere"}, r"fit .* 0/3 +2:30 +silent for 3:20"),
         ({}, r"fit .* 0/3 +2:30 +silent for 3:20"),
     ):
