@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .renderers.tqdm import TqdmRenderer as TqdmRenderer
     from .sources.keras import ProgressBar as ProgressBar
     from .sources.loops import loop as loop
-    from .sources.loops import stage as stage
-    from .sources.loops import track as track
+    from .sources.stages import stage as stage
+    from .sources.tracks import track as track
     from .system.warnings import KbarWarning as KbarWarning
 
     __version__: str
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "ProgressBar": "sources.keras",
     "loop": "sources.loops",
-    "stage": "sources.loops",
-    "track": "sources.loops",
+    "stage": "sources.stages",
+    "track": "sources.tracks",
     "pause": "display.process",
     "NullRenderer": "renderers",
     "Renderer": "renderers",

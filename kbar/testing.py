@@ -59,6 +59,9 @@ class _NoThread(DrawingThread):
             if seconds != 0.0:
                 break
 
+    def notice(self) -> None:
+        """The next frame is soon enough."""
+
     def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
         """Everything is drawn already."""
         return True

@@ -118,6 +118,11 @@ class Counts:
         total = self.total
         return total is None or self._is_learned or self.done >= total
 
+    @property
+    def certainly_complete(self) -> bool:
+        """Whether all there was to do is done, of a total that is known for certain."""
+        return self._total is not None and not self._is_learned and self.done >= self._total
+
     def confirm_total(self) -> bool:
         """All is done: where the total was not certain, it is the position now. Return whether it was not certain."""
         uncertain = self.total is None or self._is_learned or not self._firm

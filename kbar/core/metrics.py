@@ -45,10 +45,12 @@ def named(metrics: Mapping[str, object] | None, more: Mapping[str, object]) -> d
     if metrics is not None and not isinstance(metrics, Mapping):
         raise TypeError(f"metrics have names: write log(loss=…) or log({{'loss': …}}); got {metrics!r}")
     found = {**(metrics or {}), **more}
-    for name in found:
+    for name, value in found.items():
         if not isinstance(name, str):
             raise TypeError(f"a metric's name must be a string, as in log({{'loss': …}}); got {name!r}")
-    return {name: detached(value) for name, value in found.items()}
+        if type(value) is not float:
+            found[name] = detached(value)
+    return found
 
 
 class Logged:

@@ -143,6 +143,9 @@ class Stage(Node):
         watch: the position at which `on_watch` is called.
         held: whether a `with` block keeps the stage open.
         held_epoch: the picture of an epoch that is over and whose line is yet to come, and its metrics.
+        epoch_logged: what the line of the running epoch is to show if nobody reports its end; None if phases of it are
+            yet to come.
+        epoch_left: whether the loop over the epochs was left half way.
     """
 
     def __init__(
@@ -175,7 +178,8 @@ class Stage(Node):
         self.pacing: bool = _first(pacing, parent and parent.pacing, True)
         self.summary: bool = _first(summary, parent and parent.summary, False)
         self.owner, self.around = owner, around
-        self.held = False
+        self.held = self.epoch_left = False
+        self.epoch_logged: Logged | None = None
         self.held_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
         self.logged = Logged()
         self.watch: float = NEVER
@@ -218,14 +222,30 @@ class Stage(Node):
     def start_epoch(self, now: float) -> None:
         """An epoch begins; the phases of the one before leave the picture."""
         self.drop_phases()
+        self.epoch_logged, self.epoch_left = None, False
         self.forecast.start_epoch(now)
 
     def finish_epoch(self, now: float, metrics: Mapping[str, object] | None) -> None:
         """The running epoch is done. Its picture is held back in `held_epoch`, as metrics may still be added."""
         took = self.forecast.epoch_elapsed(now)
         self.held_epoch = (epoch_view(self, now, took, self._spent.epoch_over(took)), metrics)
+        self.epoch_logged, self.epoch_left = None, False
         self.forecast.finish_epoch(now)
         self.advance_to(self.done + 1, now, metrics)
+
+    def settle_epoch(self, now: float) -> None:
+        """Finish the epoch that the run was left in, if all its phases are done; else its metrics are the stage's."""
+        logged, self.epoch_logged, self.epoch_left = self.epoch_logged, None, False
+        phases = [] if self.held_epoch else [c for c in self.children if c.phase]
+        outcomes = [phase.outcome for phase in phases]
+        if logged is None:
+            return
+        if outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
+            self.finish_epoch(now, {**(phases[0].counts.latest[2] or {}), **logged.shown()})
+            for child in self.children:
+                child._left_at = self.done  # what has failed after the phases is what the run has failed by
+        else:
+            self.logged.values.update(logged.shown())
 
     def finish(self, outcome: Outcome, now: float) -> None:
         """The stage is over."""
@@ -238,6 +258,7 @@ class Stage(Node):
         if outcome == "done" and self.counts.confirm_total() and self.phase and self.parent:
             self.parent._totals[self.label] = self.done
         self.end(outcome)
+        self.owner = None  # it may refer to this stage
 
     def _phase_over(self, phase: Stage, now: float) -> None:
         self.forecast.phase_over(phase.forecast, now)
@@ -300,6 +321,11 @@ class Stage(Node):
     def untouched(self) -> bool:
         """Whether nothing has happened since the stage began."""
         return self.done == self.initial and not self.children and not self.has_epochs
+
+    @property
+    def has_running_phases(self) -> bool:
+        """Whether a phase of the running epoch is not over."""
+        return any(child.phase and not child.outcome for child in self.children)
 
     @property
     def own_end(self) -> Outcome:

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypedDict
 
 from ..core.counts import Source
@@ -16,6 +15,7 @@ from ..core.snapshot import Outcome
 from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
 from ..system.warnings import failure, forget
+from . import scope
 from .pause import Pauses, paused
 from .stages import Stages
 from .targets import Targets
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _NO_OPTIONS = Options("none")
-_innermost: ContextVar[Stage | None] = ContextVar("kbar_stage", default=None)
 
 
 class StageFacts(TypedDict, total=False):
@@ -91,8 +90,7 @@ class Display:
         with self.lock:
             if not self.stages.roots:
                 forget()
-            around = self.innermost()
-            parent = parent or around
+            parent = parent or self.innermost()
             while parent and parent.outcome:
                 parent = parent.parent
             stage = Stage(
@@ -100,7 +98,6 @@ class Display:
                 now=self.clock(),
                 on_watch=self.stages.reached,
                 parent=parent,
-                around=around,
                 **(options or _NO_OPTIONS).of_stages,
                 **facts,
             )
@@ -116,16 +113,13 @@ class Display:
             if initial:
                 self.stages.post("resume", stage)
         self.stages.rearm(stage)
-        _innermost.set(stage)
+        scope.enter(stage)
         self.wake()
         return stage
 
     def innermost(self) -> Stage | None:
         """The innermost stage that is open in this context, which is a thread's or a task's."""
-        stage = _innermost.get()
-        while stage and stage.outcome:
-            stage = stage.around
-        return stage
+        return scope.innermost()
 
     def running(self) -> list[Stage]:
         """All stages that are not over, outermost first; what has lost its owner is ended first."""
@@ -174,10 +168,12 @@ class Display:
         the user prints; or after half a second where the output does not take them.
         """
         with self.lock:
+            if self._noticed:
+                self.stages.sweep()
             if stage.outcome:
                 return
             self.stages.end(stage, outcome)
-        _innermost.set(self.innermost())
+        scope.leave()
         self.wake()
         self.targets.wait(with_lines=not stage.phase)
 
@@ -196,7 +192,7 @@ class Display:
         """Take note that some stage may have lost its owner; takes no lock and never waits."""
         self._noticed = True
         for target in self.targets:
-            target.thread.wake()
+            target.thread.notice()
 
     def settle(self) -> None:
         """End what has lost its owner, and wait until all that is over is drawn."""
@@ -239,20 +235,3 @@ class Display:
         self._skipped += seconds
         unpaused, skipped = self._unpaused, self._skipped
         self.clock = lambda: unpaused() - skipped
-
-
-def leave_context() -> None:
-    """Forget the stages that are open in this context, as in a forked child."""
-    _innermost.set(None)
-
-
-def _leave(self, stage, frame):  # TEMPORARY
-    from ..sources.lifetime import Left, broke
-
-    if frame is None or broke(frame):
-        self.end(stage, "stopped")
-    else:
-        stage.owner = Left(frame)
-
-
-Display.leave = _leave

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from ..core.outcome import outcome_of
 from ..system.descriptor import close_all
 from ..system.terminal import forget_outputs
-from .display import Display, leave_context
+from . import scope
+from .display import Display
 
 # At the interpreter's end, seconds for which metrics that a device still computes, and lines of files, are waited for
 # at most. A thread that comes back from a device's library to an interpreter that is gone aborts the process.
@@ -67,4 +68,4 @@ def _after_fork() -> None:
     child = Display()
     child.targets.silent = parent.targets.silent or any(target.renderer.screen for target in parent.targets)
     install(child)
-    leave_context()
+    scope.leave_all()

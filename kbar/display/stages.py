@@ -56,13 +56,15 @@ class Stages:
     # Endings.
 
     def sweep(self) -> bool:
-        """End what has lost its owner; whether anything has."""
+        """End what has lost its owner, inner stages first; whether anything has."""
         found = False
-        for stage in self.all():
+        for stage in reversed(self.all()):
             outcome = None if stage.outcome else self._owners_end(stage)
             if outcome:
                 found = True
                 self.end(stage, outcome)
+            elif stage.epoch_left and not stage.has_running_phases:
+                self._settle_epoch(stage)
         return found
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
@@ -70,7 +72,8 @@ class Stages:
         for inner in reversed(list(stage.walk())):
             if not inner.outcome:
                 own = self._owners_end(inner) if inner is not stage else None
-                self._end_one(inner, own or outcome)
+                complete = inner.phase and inner is not stage and inner.counts.certainly_complete
+                self._end_one(inner, "done" if complete else own or outcome)
 
     def _owners_end(self, stage: Stage) -> Outcome | None:
         try:
@@ -81,7 +84,7 @@ class Stages:
             return None
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
-        self.release_epoch(stage)
+        self._settle_epoch(stage)
         stage.finish(outcome, self._display.clock())
         last = all(root.outcome for root in self.roots)
         self.post("end", stage, as_line=not stage.parent and not last)
@@ -91,6 +94,14 @@ class Stages:
                 target.final = target.stages(self._display.clock())
         if not stage.parent:
             self.roots = [] if last else [root for root in self.roots if root is not stage]
+            for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
+                each.children = []
+
+    def _settle_epoch(self, stage: Stage) -> None:
+        """Count the epoch that the run was left in, if all its phases are done."""
+        stage.watch = NEVER  # the epoch's own line says it all
+        stage.settle_epoch(self._display.clock())
+        self.release_epoch(stage)
 
     def release_epoch(self, stage: Stage) -> None:
         """Post the line of an epoch that was held back."""
@@ -118,7 +129,7 @@ class Stages:
         """Post the lines that this very step makes due; on the thread of the step, which holds no lock."""
         with self._display.lock:
             if stage.outcome:
-                raise RuntimeError(f"the stage {stage.label!r} is over and cannot advance")
+                return  # the step was under way when the stage ended
             stage.note_first()
             ticks = self._ticks(stage)
         due = [target for target, tick in ticks if target.is_due(tick)]

@@ -268,6 +268,8 @@ class Target:
         finally:
             self._display.targets.close(self)
             self.is_closed = True
+            self.events.clear()  # its thread and it refer to each other: neither may keep metrics or stages alive
+            self.final, self._scopes = (), []
         if self._error:
             failure(f"{type(self.renderer).__name__} is given up", self._error)
 

@@ -50,6 +50,10 @@ class DrawingThread:
         """Call `step` now or, if not urgent, in a moment, together with other wakings."""
         self._wakings.put(urgent)
 
+    def notice(self) -> None:
+        """Have `step` called in a moment, never by this very call."""
+        self._wakings.put(False)
+
     def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
         """Wait for something that `step` does, so many seconds at most; whether it is done.
 

@@ -1,263 +1,295 @@
-"""Owns the passing on of an iterable's items: how many are done with, how long each was waited for."""
+"""Passes an iterable's items to a loop, counts them, and measures how long the loop waited for them."""
 
 from __future__ import annotations
 
 import itertools
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from types import FrameType, TracebackType
+from typing import Any, Generic, TypeVar
 
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
-from ..system.warnings import failure, from_signal, warn
-from .lifetime import caller
+from ..system.warnings import failure, warn
+from .lifetime import FrameMark, LeftLoop, comprehension, on_release
 
 T = TypeVar("T")
 
-# Items that take less than this many seconds are not timed one by one; to do so costs about a
-# microsecond.
+# To read the clock for an item costs about a microsecond: too much for items that take less than so many seconds.
 _QUICK = 1e-5
-_BULK = 1e-3  # so many seconds of them go between two that are timed
-_LARGEST = 10_000
-# Shorter waits are Python's own way from item to item, longer ones while nothing moves a stall.
-_WAIT = 1e-5
-_STALL = 1e-2
+_BULK = 1e-3  # seconds of quick items between two that are timed
+_LARGEST = 10_000  # items in a bulk
+_WAIT = 1e-5  # shorter waits for an item are Python's own way from one to the next
+_STALL = 1e-2  # longer waits within a bulk are exceptional
 
-_END = object()
+_END: Any = object()
 
 
-class Feed(Generic[T]):
-    """Passes items on to one loop, and is the source of what its stage says of them.
+def end(stage: Stage, outcome: Outcome) -> None:
+    """End a stage; if that fails, it is no reason to end the loop."""
+    try:
+        current().end(stage, outcome)
+    except Exception as error:
+        failure("kbar missed an end", error)
 
-    A slow item (from 10 µs) is timed each time. Quick ones go in bulks of about a millisecond,
-    with one between them that is timed and stands for the others. Whoever draws looks in every
-    now and then: that ends the bulk, and finds the wait that is longer than all of it should
-    have been.
 
-    Args:
-        begin: makes the stage; called when the loop asks for its first item.
-    """
+class Bulks:
+    """Decides how many items to pass on without reading the clock, by how long items took recently."""
 
-    def __init__(self, begin: Callable[[Feed[T]], Stage]) -> None:
-        self._begin: Callable[[Feed[T]], Stage] | None = begin
-        self._clock = current().clock
-        self._waited = 0.0  # seconds, of waits that are over
-        self._asked: float | None = None  # since when an item is waited for, if it is timed
-        self._sighted: tuple[int, float] | None = None  # where, since when a wait was seen that is not
-        self._seconds = self._items = 0.0  # the recent pace, in a sum that forgets
-        self._running: Callable[[], object] = lambda: self
-        self._gone = self._leaving = False
-        self.position: Callable[[], int] = lambda: 0
-        self._hurry: Callable[[], None] = lambda: None
+    def __init__(self) -> None:
+        self._seconds = self._items = 0.0  # sums in which the past counts less and less
 
-    def items(self, iterable: Iterable[T]) -> Iterator[T]:
-        """The same items. What ends them ends the stage."""
-        generator = self._pass_on(iterable)
-        self._running = weakref.ref(generator)  # it is to be closed once its loop lets go of it
-        return generator
-
-    def begin(self) -> Stage | None:
-        """The stage, begun; None where that fails, which is no reason to end a loop."""
-        begin, self._begin = self._begin, None  # it has the items, which are the loop's alone to let go of
-        try:
-            return begin(self) if begin else None
-        except Exception as error:
-            failure("kbar shows nothing", error)
-            return None
-
-    def ended(self) -> Outcome | None:
-        """As a stage's owner: None while there are items to come, or the end is being told otherwise."""
-        if self._running() is not None or self._leaving:
-            return None
-        gone, self._gone = self._gone, True
-        return "interrupted" if gone else None
-
-    # A stage's source; all but `position` on the thread that draws.
-
-    def look(self, now: float) -> None:
-        """The next item to be done with is to land; seconds of the display's clock."""
-        at = self.position()
-        if self._asked is not None or not self._in_next():
-            self._sighted = None
-        elif self._sighted is None or self._sighted[0] != at:
-            self._sighted = (at, now)
-        self._hurry()
-
-    def waiting(self, now: float) -> float:
-        """Seconds for which the loop has been waiting for its next item; 0 if it is not."""
-        asked, sighted = self._asked, self._sighted
-        if asked is None and sighted and sighted[0] == self.position() and self._in_next():
-            asked = sighted[1]
-        return 0.0 if asked is None else max(0.0, now - asked)
-
-    def waited(self, now: float) -> float:
-        """Seconds the loop has waited for items in all."""
-        return self._waited + self.waiting(now)
-
-    def _in_next(self) -> bool:
-        return bool(getattr(self._running(), "gi_running", False))
-
-    # The way of an item.
-
-    def _pass_on(self, iterable: Iterable[T]) -> Iterator[T]:
-        done = limit = 0
-
-        def position() -> int:
-            return done
-
-        def hurry() -> None:
-            nonlocal limit
-            limit = 0
-
-        self.position, self._hurry = position, hurry
-        clock = self._clock
-        stage = self.begin()
-        if stage is None:
-            yield from iterable
-            return
-        self._asked = asked = clock()
-        try:
-            # Each bulk asks for the iterator's iterator, which with Python's own is the same; others may begin anew.
-            own = type(iterable).__module__ == "builtins"
-            iterator = iter(iterable) if own else itertools.chain(iterable)
-            while True:
-                self._asked = asked
-                item = next(iterator, _END)
-                wait = clock() - asked
-                self._asked = None
-                if item is _END:
-                    break
-                self._waited += wait
-                yield item  # type: ignore[misc]  # _END is none of theirs
-                done += 1
-                _land(stage, done)
-                since, asked = asked, clock()
-                quick = self._plan(asked - since, 1)
-                if not quick:
-                    continue
-                first, limit = done, min(done + quick, int(stage.watch))
-                for item in iterator:
-                    yield item
-                    done += 1
-                    if done >= limit:
-                        break
-                else:
-                    break
-                _land(stage, done)
-                since, asked = asked, clock()
-                self._plan(asked - since, done - first)
-                self._waited += self._bulk_waited(wait, done, done - first, since, asked)
-        except GeneratorExit:
-            self._leaving = True  # lest that is seen first that nobody has this any more
-            try:
-                _left(stage, done)
-            finally:
-                self._leaving = False
-            raise
-        except BaseException as error:
-            self._asked = None
-            _end(stage, done, error)
-            raise
-        _end(stage, done)
-
-    def _plan(self, seconds: float, items: int) -> int:
-        """Takes note that so many items took so long; returns how many to pass on untimed."""
+    def plan(self, seconds: float, items: int) -> int:
+        """Take note that so many items took so long, and return the size of the next bulk; 0 to time each item."""
         if self._seconds > 1.0:
             self._seconds, self._items = self._seconds / 2, self._items / 2
         self._seconds, self._items = self._seconds + seconds, self._items + items
         pace = self._seconds / self._items
         return 0 if pace > _QUICK else int(min(_LARGEST, _BULK / max(pace, 1e-9)))
 
-    def _bulk_waited(self, wait: float, done: int, items: int, since: float, now: float) -> float:
-        sighted, self._sighted = self._sighted, None
-        if sighted and sighted[0] == done - 1 and now - sighted[1] > _STALL:
-            return now - sighted[1]
-        return min(wait * items, now - since) if wait > _WAIT else 0.0
 
-    # Asynchronous items; an event loop costs more than a clock, so all of them are timed.
+class Waits:
+    """How long a loop has waited for its items; all times are seconds.
 
-    async def next_of(self, iterator: AsyncIterator[T]) -> T:
-        """The next of the asynchronous items; where several wait for theirs, the first is timed."""
-        asked = self._clock()
-        timed = self._asked is None
-        if timed:
-            self._asked = asked
+    Attributes:
+        asked: when the loop asked for the item it waits for; None if it does not wait, or nobody read the clock.
+        total: the sum of the waits that are over.
+    """
+
+    def __init__(self) -> None:
+        self.asked: float | None = None
+        self.total = 0.0
+        self._seen: tuple[int, float] | None = None  # an untimed wait: at which position, and since when it was seen
+
+    def look(self, now: float, position: int, waits: bool) -> None:
+        """Take note of an untimed wait, which `waits` says there is at this moment."""
+        if self.asked is not None or not waits:
+            self._seen = None
+        elif self._seen is None or self._seen[0] != position:
+            self._seen = (position, now)
+
+    def running(self, now: float, position: int, waits: bool) -> float:
+        """How long the loop has waited by now for its next item; 0 if it does not."""
+        since = self.asked
+        if since is None and waits and self._seen and self._seen[0] == position:
+            since = self._seen[1]
+        return 0.0 if since is None else max(0.0, now - since)
+
+    def add_bulk(self, sample: float, items: int, position: int, began: float, now: float) -> None:
+        """Add a bulk's waits: an exceptional one that was seen, or else as many as there were items like the sample."""
+        seen, self._seen = self._seen, None
+        if seen and seen[0] == position - 1 and now - seen[1] > _STALL:
+            self.total += now - seen[1]
+        elif sample > _WAIT:
+            self.total += min(sample * items, now - began)
+
+
+class Feed(Generic[T]):
+    """Passes items to one loop; owner and source of the stage that shows it.
+
+    Slow items are timed one by one. Quick ones pass in bulks of about a millisecond, each after one item that is timed
+    and stands for the others. A display that looks ends the bulk, so that a change of pace is soon noticed.
+
+    Args:
+        begin: makes the stage; called when the loop asks for its first item.
+
+    Attributes:
+        display: the display that has the clock.
+        waits: how long the loop has waited for items.
+    """
+
+    def __init__(self, begin: Callable[[Feed[T]], Stage]) -> None:
+        self._begin: Callable[[Feed[T]], Stage] | None = begin
+        self.display = current()
+        self._bulks, self.waits = Bulks(), Waits()
+        self._iterator: weakref.ref[Any] | None = None
+        self._comprehension: FrameMark | None = None
+        self._left: LeftLoop | None = None
+        self.position: Callable[[], int] = lambda: 0
+        self._end_bulk: Callable[[], None] = lambda: None
+
+    def items(self, iterable: Iterable[T]) -> Iterator[T]:
+        """The same items. The stage ends with them, or when the loop lets go of them."""
+        iterator = self._pass_on(iterable)
+        self.follow(iterator)
+        return iterator
+
+    def follow(self, iterator: object) -> None:
+        """This is what the loop holds as long as it runs."""
+        self._iterator = on_release(iterator, self._release)
+
+    def _release(self, frame: FrameType | None) -> None:
+        self._left = LeftLoop(frame)
+
+    def begin(self) -> Stage | None:
+        """The stage, begun; None where that fails, which is no reason to end a loop."""
+        begin, self._begin = self._begin, None  # it refers to the items, which are to be released with the loop
         try:
-            return await iterator.__anext__()
-        finally:
-            if timed:
-                self._waited += self._clock() - asked
-                self._asked = None
+            return begin(self) if begin else None
+        except Exception as error:
+            failure("kbar shows nothing", error)
+            return None
+
+    def finish(self, stage: Stage | None, error: BaseException | None = None) -> None:
+        """There are no more items, or asking for the next one has raised `error`."""
+        self.waits.asked = None
+        if isinstance(error, GeneratorExit):
+            return  # the loop has let go of the items: `ended` tells how
+        self._iterator = None
+        if stage and error:
+            end(stage, outcome_of(error))
+        elif stage:
+            stage.logged.fetch(self.display.clock(), warn)
+            end(stage, "done")
+
+    # The stage's owner.
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the loop has let go of the items before the last one."""
+        iterator = self._iterator and self._iterator()
+        return self._left is not None or (iterator is not None and getattr(iterator, "gi_frame", self) is None)
+
+    def ended(self) -> Outcome | None:
+        """How the loop ended if not with its last item; None while it runs."""
+        if self._left:
+            return self._left.ended()
+        if self.is_left:
+            return "stopped"  # by a call of close()
+        return self._comprehension.outcome() if self._comprehension else None
+
+    # The stage's source; all but `position` are called by the display.
+
+    def look(self, now: float) -> None:
+        """A frame may be drawn soon: let the stage know of the next item as soon as it is done."""
+        self.waits.look(now, self.position(), self._is_asking)
+        self._end_bulk()
+
+    def waiting(self, now: float) -> float:
+        """Seconds for which the loop has been waiting for its next item; 0 if it is not."""
+        return self.waits.running(now, self.position(), self._is_asking)
+
+    def waited(self, now: float) -> float:
+        """Seconds for which the loop has waited for items in all."""
+        return self.waits.total + self.waiting(now)
+
+    @property
+    def _is_asking(self) -> bool:
+        return bool(self._iterator and getattr(self._iterator(), "gi_running", False))
+
+    def _pass_on(self, iterable: Iterable[T]) -> Iterator[T]:
+        done = limit = 0  # local variables: an attribute would cost each quick item a tenth more
+
+        def position() -> int:
+            return done
+
+        def end_bulk() -> None:
+            nonlocal limit
+            limit = 0
+
+        self.position, self._end_bulk = position, end_bulk
+        self._comprehension = comprehension(1)
+        stage = self.begin()
+        if stage is None:
+            yield from iterable
+            return
+        display, waits, plan = self.display, self.waits, self._bulks.plan
+        waits.asked = now = display.clock()
+        with _Ending(self, stage):
+            # A bulk asks for the iterator's iterator. Python's own return themselves; others may begin anew.
+            own = type(iterable).__module__ == "builtins"
+            iterator = iter(iterable) if own else itertools.chain(iterable)
+            while True:
+                waits.asked = now
+                item = next(iterator, _END)
+                sample = display.clock() - now
+                waits.asked = None
+                if item is _END:
+                    return
+                waits.total += sample
+                yield item
+                done += 1
+                since, now = now, display.clock()
+                stage.advance_to(done, now)
+                untimed = plan(now - since, 1)
+                if not untimed:
+                    continue
+                first, limit = done, min(done + untimed, int(stage.watch))
+                for item in iterator:
+                    yield item
+                    done += 1
+                    if done >= limit:
+                        break
+                else:
+                    return
+                since, now = now, display.clock()
+                stage.advance_to(done, now)
+                plan(now - since, done - first)
+                waits.add_bulk(sample, done - first, done, since, now)
+
+
+class _Ending:
+    """A block that passes items on: the stage ends with it."""
+
+    def __init__(self, feed: Feed[Any], stage: Stage) -> None:
+        self._feed, self._stage = feed, stage
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._feed.finish(self._stage, error)
 
 
 class AsyncItems(AsyncIterator[T]):
-    """The items of an asynchronous iterable. What ends them ends the stage."""
+    """The items of an asynchronous iterable, each of them timed. The stage ends as with `Feed.items`."""
 
     def __init__(self, iterator: AsyncIterator[T], begin: Callable[[Feed[T]], Stage]) -> None:
         self._iterator = iterator
         self._feed: Feed[T] = Feed(begin)
+        self._feed.follow(self)
         self._stage: Stage | None = None
-        self._asked = False
+        self._begun = False
         self._given = self._done = 0
 
     async def __anext__(self) -> T:
-        if not self._asked:
-            self._asked = True
+        if not self._begun:
+            self._begun = True
             self._stage = self._feed.begin()
-        if self._done < self._given:  # whoever asks has done one of those it was given
+        if self._done < self._given:  # a task that asks for an item has done one that was given
             self._done += 1
-            self._land()
+            self._advance()
         try:
-            item = await self._feed.next_of(self._iterator)
+            item = await self._next()
         except StopAsyncIteration:
             self._done = self._given
-            self._end()
+            self._advance()
+            self._feed.finish(self._stage)
             raise
         except BaseException as error:
-            self._end(error)
+            self._feed.finish(self._stage, error)
             raise
         self._given += 1
         return item
 
-    def _land(self) -> None:
-        if self._stage is not None:
-            _land(self._stage, self._done)
+    async def _next(self) -> T:
+        """The next item; where several tasks wait for one, the wait of the first is timed."""
+        waits, display = self._feed.waits, self._feed.display
+        since = display.clock()
+        first = waits.asked is None
+        if first:
+            waits.asked = since
+        try:
+            return await self._iterator.__anext__()
+        finally:
+            if first:
+                waits.total += display.clock() - since
+                waits.asked = None
 
-    def _end(self, error: BaseException | None = None) -> None:
-        if self._stage is not None:
-            _end(self._stage, self._done, error)
-
-    def __del__(self) -> None:
-        if self._stage is not None and not self._stage.outcome:
-            _left(self._stage, self._done)
-
-
-# What goes wrong with a display is no reason to end a loop.
-
-
-def _land(stage: Stage, done: int) -> None:
-    try:
-        stage.advance_to(done, current().clock())
-    except Exception as error:
-        if not stage.outcome or from_signal(error):  # else whatever is around it has ended it
-            failure("kbar missed a step", error)
-
-
-def _end(stage: Stage, done: int, error: BaseException | None = None) -> None:
-    _land(stage, done)
-    try:
-        if error is None:
-            stage.logged.fetch(current().clock(), warn)
-        current().end(stage, "done" if error is None else outcome_of(error))
-    except Exception as problem:
-        failure("kbar missed an end", problem)
-
-
-def _left(stage: Stage, done: int) -> None:
-    _land(stage, done)
-    try:
-        current().leave(stage, caller(2))  # who lets go of the items
-    except Exception as problem:
-        failure("kbar missed an end", problem)
+    def _advance(self) -> None:
+        if self._stage:
+            self._stage.advance_to(self._done, self._feed.display.clock())

@@ -1,107 +1,124 @@
-"""Owns how something ended that nobody tells the end of."""
+"""Detects how a loop or a Keras call ended when no hook reports it."""
 
 from __future__ import annotations
 
-import dis
+import inspect
 import sys
 import threading
-import traceback
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Iterator
+from opcode import opmap
 from types import CodeType, FrameType
+from typing import TypeVar
 
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
+from ..display.process import current
+
+T = TypeVar("T")
+
+# Instructions that raise an exception again: it gets no new entry in its traceback.
+_RAISE_AGAIN = {opmap["RERAISE"], opmap["RAISE_VARARGS"]}
+_COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
+_KERAS_METHODS = ("fit", "evaluate", "predict")
 
 
-class Place:
-    """A frame on the stack of this thread, without keeping it alive."""
+class FrameMark:
+    """Recognises a frame and the instruction it is at, without keeping the frame alive.
 
-    def __init__(self, frame: FrameType) -> None:
+    Args:
+        frame: a frame on the stack of this thread.
+        anywhere: whether an exception may have left the frame from any instruction.
+    """
+
+    def __init__(self, frame: FrameType, *, anywhere: bool = False) -> None:
         self.thread = threading.get_ident()
         self._identity = _identity(frame)
+        self.raises_again = frame.f_code.co_code[frame.f_lasti] in _RAISE_AGAIN
+        self._instruction = None if anywhere or self.raises_again else frame.f_lasti
 
     def on_stack(self) -> bool:
         """Whether the frame is still on its thread's stack."""
-        frame = sys._current_frames().get(self.thread)
+        own = self.thread == threading.get_ident()
+        frame = sys._getframe() if own else sys._current_frames().get(self.thread)
         while frame and _identity(frame) != self._identity:
             frame = frame.f_back
         return frame is not None
 
-    def raised(self, but: Collection[int] = ()) -> Outcome | None:
-        """What the exception means that has left or reached the frame, if its thread still handles one.
+    def outcome(self) -> Outcome | None:
+        """What the exception means that has left the frame at that instruction; None if its thread handles none."""
+        return next((outcome_of(error) for error in _handled(self.thread) if self._is_passed_by(error)), None)
 
-        Args:
-            but: ids of exceptions that are not meant.
-        """
-        handled: object = sys._current_exceptions().get(self.thread)
-        if isinstance(handled, tuple):  # so until Python 3.11
-            handled = handled[1]
-        for error in (*related(handled), *related(getattr(sys, "last_value", None))):
-            frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-            if id(error) not in but and any(_identity(frame) == self._identity for frame in frames):
-                return outcome_of(error)
-        return None
+    def _is_passed_by(self, error: BaseException) -> bool:
+        entry = error.__traceback__
+        while entry:
+            if _identity(entry.tb_frame) == self._identity and self._instruction in (None, entry.tb_lasti):
+                return True
+            entry = entry.tb_next
+        return False
 
 
-def related(error: object) -> list[BaseException]:
-    """This exception, and those that led to it or that it is a group of; none if it is no exception."""
-    found: list[BaseException] = []
-    todo = [error]
+def _identity(frame: FrameType) -> tuple[int, CodeType]:
+    return id(frame), frame.f_code  # a later frame may have the same address
+
+
+def _handled(thread: int) -> Iterator[BaseException]:
+    """The exceptions that a thread handles now or that nobody caught, with those that led to them or are in a group."""
+    handled: object = sys._current_exceptions().get(thread)
+    if isinstance(handled, tuple):  # so until Python 3.11
+        handled = handled[1]
+    todo = [getattr(sys, "last_value", None), handled]
+    seen: list[BaseException] = []
     while todo:
         error = todo.pop()
-        if isinstance(error, BaseException) and not any(error is e for e in found):
-            found.append(error)
-            todo += [error.__cause__, error.__context__, *_members(error)]
-    return found
+        if isinstance(error, BaseException) and not any(error is other for other in seen):
+            seen.append(error)
+            yield error
+            todo += [*_members(error), error.__context__, error.__cause__]
 
 
 def _members(error: BaseException) -> list[object]:
     try:
         return list(getattr(error, "exceptions", ()))
-    except Exception:  # somebody's exception that calls something else so
+    except Exception:  # an exception's class may use this name for something else
         return []
 
 
-def _identity(frame: FrameType) -> tuple[int, CodeType]:
-    return id(frame), frame.f_code  # the next frame may get the same address
+class LeftLoop:
+    """How a loop ended that let go of its iterator half way: by `break` or by an exception.
 
+    Python does not say which. An exception is seen once it is handled or nobody has caught it: the loop's frame is in
+    its traceback, with the instruction that was running when the iterator was released. `break` and `return` release
+    it by an instruction that raises nothing.
 
-def caller(depth: int) -> FrameType | None:
-    """The frame so many calls above the one that asks; None where Python itself is the caller."""
-    try:
-        return sys._getframe(depth + 1)
-    except ValueError:
+    Args:
+        frame: what released the iterator; None for the interpreter.
+    """
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self._marks: list[FrameMark] = []
+        while frame:
+            self._marks.append(FrameMark(frame))
+            # A generator that is closed releases what it loops over; how that came about is its caller's affair.
+            frame = frame.f_back if frame.f_code.co_flags & inspect.CO_GENERATOR else None
+        self._cancelled = _is_cancelled()
+        self._looked = False
+
+    def ended(self) -> Outcome | None:
+        """How the loop ended; None while an exception may still be on its way to its handler."""
+        if self._cancelled:
+            return "interrupted"
+        outcome = next((found for mark in self._marks if (found := mark.outcome())), None)
+        if outcome:
+            return outcome
+        if self._looked or not self._marks or threading.get_ident() == self._marks[0].thread:
+            return "error" if any(mark.raises_again for mark in self._marks) else "stopped"
+        self._looked = True
         return None
 
 
-class Left:
-    """A loop that let go of its iterator half way.
-
-    Python does not say whether by `break` or by an exception. The latter is seen once it is
-    handled or has ended the program, a moment later; while nothing is seen, it was a `break`.
-
-    Args:
-        frame: where the loop is.
-    """
-
-    def __init__(self, frame: FrameType) -> None:
-        self._place = Place(frame)
-        self._seen = False
-        self._before = {id(error) for error in related(sys.exc_info()[1])}  # what was handled there already
-        self._cancelled = _cancelled()
-
-    def ended(self) -> Outcome | None:
-        """How the loop ended, None while that may yet be seen."""
-        outcome = "interrupted" if self._cancelled else self._place.raised(self._before)
-        if outcome is None and (self._seen or threading.get_ident() == self._place.thread):
-            return "stopped"
-        self._seen = True  # from another thread the exception may be seen just between two handlers
-        return outcome
-
-
-def _cancelled() -> bool:
-    """Whether this is a task of asyncio's that is being cancelled, of which its thread handles no exception."""
+def _is_cancelled() -> bool:
+    """Whether this runs in a task that asyncio cancels, an exception that the thread never handles."""
     asyncio = sys.modules.get("asyncio")
     try:
         task = asyncio.current_task() if asyncio else None
@@ -110,54 +127,87 @@ def _cancelled() -> bool:
     return bool(getattr(task, "cancelling", int)())
 
 
-def broke(frame: FrameType) -> bool:
-    """Whether `frame` lets go of an iterator by `break` or `return` just now, and by no exception.
+def on_release(thing: T, call: Callable[[FrameType | None], None]) -> weakref.ref[T]:
+    """A weak reference that calls `call` when nobody refers to `thing` any more, with the frame that let go of it.
 
-    An exception leaves from the instruction that raised it; these two have one of their own.
+    It is called at any moment and on any thread, so it must neither wait nor take a lock.
     """
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]] in ("POP_TOP", "POP_ITER")
+
+    def released(_: object) -> None:
+        call(caller(1))
+        current().notice()
+
+    return weakref.ref(thing, released)
 
 
-_METHODS = ("fit", "evaluate", "predict")
+def caller(depth: int) -> FrameType | None:
+    """The frame so many calls above the one that asks; None where the interpreter is the caller."""
+    try:
+        return sys._getframe(depth + 1)
+    except ValueError:
+        return None
+
+
+def comprehension(depth: int) -> FrameMark | None:
+    """Recognises the caller's frame if that is a comprehension's, of which an exception keeps the iterator alive."""
+    frame = caller(depth + 1)
+    return FrameMark(frame, anywhere=True) if frame and frame.f_code.co_name in _COMPREHENSIONS else None
 
 
 class Call:
-    """Who calls the hooks: a `CallbackList`, and the Keras method that made it, if one did.
+    """The call of a Keras method that calls the hooks.
 
-    Keras calls no hook when `fit` ends by an exception. That its frame has left the stack of
-    its thread is the sign that always shows; and since the next frame may get the same address,
-    the list must be alive as well. No reference is kept to either: it would keep the training
-    data alive.
+    Keras calls no hook when a method ends by an exception. Then the method's frame leaves the stack of its thread, and
+    its `CallbackList` is released when the exception is. No reference to either is kept, which would keep the model
+    and its data alive.
+
+    Attributes:
+        validates: whether an epoch, by its number from 0, has a validation.
     """
 
     def __init__(self, hooks: object, frame: FrameType) -> None:
-        self.hooks = weakref.ref(hooks)
-        method, caller = frame, frame
-        while caller.f_back and _is_keras(caller):
-            caller = caller.f_back
-            method = caller if _is_keras(caller) and caller.f_code.co_name in _METHODS else method
-        self._method = None if method is frame else Place(method)
-        self._caller = Place(caller)
+        self._hooks = on_release(hooks, lambda _: None)
+        method, outside = None, frame
+        while outside.f_back and _is_keras(outside):
+            method = outside if outside.f_code.co_name in _KERAS_METHODS else method
+            outside = outside.f_back
+        self._method = FrameMark(method) if method else None
+        self._outside = FrameMark(outside, anywhere=method is None)
+        self.validates = _validation_of(method)
 
-    @classmethod
-    def find(cls) -> Call | None:
-        """The one that the caller is called by; None for hooks that are called without a list."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame and not (_is_keras(frame) and frame.f_globals["__name__"].endswith(".callback_list")):
-            frame = frame.f_back
-        return cls(frame.f_locals["self"], frame) if frame else None
-
-    def same_as(self, other: object) -> bool:
-        """Whether `other` is this call too."""
-        return isinstance(other, Call) and other.hooks() is self.hooks()
+    @property
+    def hooks(self) -> object:
+        """The `CallbackList`; None once it is gone."""
+        return self._hooks()
 
     def ended(self) -> Outcome | None:
         """How the call ended, None while it runs."""
-        if self.hooks() is not None and (self._method is None or self._method.on_stack()):
+        if self.hooks is not None and (self._method is None or self._method.on_stack()):
             return None
-        # Keras strips its own frames from tracebacks; whoever called it is still there.
-        return self._caller.raised() or "interrupted"
+        # Keras takes its own frames out of tracebacks, but not the frame that called it.
+        return self._outside.outcome() or "error"
+
+
+def callback_list() -> tuple[object, FrameType] | None:
+    """The `CallbackList` that calls the hook which asks, and its frame; None if the hook is called by hand."""
+    frame = caller(1)
+    while frame and not (_is_keras(frame) and frame.f_globals["__name__"].endswith(".callback_list")):
+        frame = frame.f_back
+    return (frame.f_locals["self"], frame) if frame else None
 
 
 def _is_keras(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__")).startswith("keras.")
+
+
+def _validation_of(method: FrameType | None) -> Callable[[int], bool]:
+    """Which epochs have a validation, by the arguments of `fit`; all of them where that is not known."""
+    arguments = method.f_locals if method else {}
+    if "validation_data" not in arguments:
+        return lambda _: True
+    if arguments["validation_data"] is None:
+        return lambda _: False
+    frequency = arguments.get("validation_freq", 1)
+    if isinstance(frequency, int):
+        return lambda epoch: (epoch + 1) % frequency == 0
+    return lambda epoch: epoch + 1 in frequency

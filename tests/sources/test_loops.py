@@ -13,8 +13,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
-import keras
-import numpy as np
 import pytest
 
 import kbar
@@ -117,6 +115,13 @@ class _Dataset:
         return iter(range(3))
 
 
+class Index:
+    """A whole number as NumPy's are."""
+
+    def __index__(self) -> int:
+        return 3
+
+
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize(
     ("iterable", "total", "expected"),
@@ -127,8 +132,8 @@ class _Dataset:
         (lambda: _Dataset(-2), None, None),
         (lambda: _Dataset(-1), None, None),
         (lambda: iter([1, 2, 3]), None, None),
-        (lambda: (i for i in range(3)), np.int64(3), 3),
-        (lambda: np.zeros((3, 2)), None, 3),
+        (lambda: (i for i in range(3)), Index(), 3),
+        (lambda: pytest.importorskip("numpy").zeros((3, 2)), None, 3),
         (lambda: {"a": 1}.items(), None, 1),
     ],
 )
@@ -290,7 +295,7 @@ def test_a_cancelled_body_is_interrupted(clock: FakeClock, renderer: RecordingRe
 
 
 def test_an_epochs_line_has_what_was_true_when_it_ended(clock: FakeClock, renderer: RecordingRenderer) -> None:
-    total = np.zeros(())
+    total = pytest.importorskip("numpy").zeros(())
     with kbar.loop(epochs=2, renderer=renderer) as loop:
         for epoch in loop.epochs():
             total[...] = 0
@@ -444,6 +449,7 @@ def test_quick_items_are_counted_too(renderer: RecordingRenderer) -> None:
     for i in kbar.track(range(5500), renderer=[renderer, lines]):
         if i == 5400:
             break
+    current().close()  # waits until all is drawn
     assert ends(renderer) == [("track", 5400, 5500, "stopped")]
     assert [e.stage.done for e in lines.events if e.kind == "progress"] == [1000, 2000, 3000, 4000, 5000]
 
@@ -522,6 +528,7 @@ def test_async_loops_end_as_others_do(leave: str, outcome: str, clock: FakeClock
                 if leave == "break":
                     break
                 raise {"error": OSError, "cancel": asyncio.CancelledError}[leave]()
+        clock.advance(0.1)
         assert ends(renderer) == [("track", 2, None, "stopped")]
 
     try:
@@ -549,23 +556,6 @@ def test_tasks_have_their_own_innermost_stage(clock: FakeClock, renderer: Record
 
 
 # Nesting.
-
-
-def test_a_fit_nests_in_a_track_and_the_screen_is_the_outermosts(clock: FakeClock) -> None:
-    screen, inner = RecordingRenderer(screen=True), Lines()
-    x = np.ones((8, 2), "float32")
-    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    tick = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: clock.advance(0.1))
-    for _ in kbar.track(range(2), label="fold", renderer=screen):
-        bar = kbar.ProgressBar(["auto", inner])
-        model.fit(x, x[:, :1], batch_size=2, epochs=2, validation_split=0.5, verbose=0, callbacks=[tick, bar])
-    tree = {(s.depth, s.label) for snapshot in screen.snapshots for s in snapshot.stages}
-    assert tree == {(0, "fold"), (1, "fit"), (2, "train"), (2, "validation")}
-    assert [epoch.title for epoch in epochs(screen)] == [f"fold {f}/2  epoch {e}/2" for f in (1, 2) for e in (1, 2)]
-    assert {e.stage.label for e in inner.events} == {"fit", "train", "validation"}
-    assert inner.opened == inner.closed == 2
-    assert ends(screen, "fold") == [("fold", 2, 2, "done")]
 
 
 @pytest.mark.usefixtures("clock")
@@ -711,6 +701,20 @@ def test_what_raised_is_not_waited_for(clock: FakeClock, renderer: RecordingRend
     assert epochs(renderer)[-1].data_share < 0.1
 
 
+class Grid(Tensor):
+    """An array of several values."""
+
+    shape = (2, 3)  # type: ignore[assignment]  # not a scalar's
+
+    def __init__(self, value: float = 0.0) -> None:
+        super().__init__(value)
+
+    def __add__(self, other: Any) -> Grid:
+        return self
+
+    __radd__ = __mul__ = __rmul__ = __add__
+
+
 @pytest.mark.usefixtures("clock")
 def test_a_mean_of_arrays_is_shown_by_its_shape(renderer: RecordingRenderer) -> None:
     with (
@@ -719,7 +723,7 @@ def test_a_mean_of_arrays_is_shown_by_its_shape(renderer: RecordingRenderer) -> 
     ):
         for epoch in loop.epochs():
             for _ in epoch.steps(range(2)):
-                epoch.mean(grid=np.zeros((2, 3)))
+                epoch.mean(grid=Grid())
     assert epochs(renderer)[-1].metrics == (("grid", "[2×3]"),)
 
 
@@ -731,9 +735,7 @@ class _Unreadable:
         return "somewhere"
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [(_Unreadable(), "=somewhere"), (np.zeros((3, 4)), "=[3×4]"), ([1, 2], "=[1, 2]")]
-)
+@pytest.mark.parametrize(("value", "shown"), [(_Unreadable(), "=somewhere"), (Grid(), "=[2×3]"), ([1, 2], "=[1, 2]")])
 def test_what_is_no_number_is_shown_as_text_and_told_once(value: object, shown: str, clock: FakeClock) -> None:
     terminal = VirtualTerminal(120, 20)
     with (
@@ -896,7 +898,8 @@ def test_an_iterator_abandoned_half_way_is_stopped(how: str, clock: FakeClock, r
                     break
                 if i == 2:
                     return
-            assert ends(renderer) == [("track", 2, 5, "stopped")]  # at once
+            clock.advance(0.1)
+            assert ends(renderer) == [("track", 2, 5, "stopped")]  # with the next frame
         else:
             for _ in range(3):
                 next(iterator)

@@ -226,8 +226,17 @@ class Programs(RuleBasedStateMachine):
         run.done += 1
         run.children = []
 
+    def end_left_epoch(self, run: Node) -> None:
+        """A loop is left: its epoch counts if its stages are done."""
+        phases = [c for c in run.children if c.phase]
+        if phases and phases[-1].outcome == "done" and all(p.outcome in FINE for p in phases):
+            run.done += 1
+            run.children = [c for c in run.children if not c.phase]
+            for child in run.children:
+                child.left_at = run.done
+
     def check(self) -> None:
-        self.clock.advance(0.1)
+        self.clock.advance(0.2)
         lines = self.terminal.text.splitlines()
         expected = [line for root in self.roots for line in root.shown()]
         shown = lines[len(lines) - len(expected) :]
@@ -319,11 +328,10 @@ class Programs(RuleBasedStateMachine):
         """The innermost loop is left by `break`."""
         kind, node = self.open_nodes[thread][-1]
         self.programs[thread].do("break")
-        phases = [c for c in node.children if c.phase]
         if kind == "fit":  # Keras stops after the step
             node.done += 1
-        elif kind == "loop" and phases and phases[-1].outcome == "done" and all(p.outcome in FINE for p in phases):
-            self.end_epoch(node)
+        elif kind == "loop":
+            self.end_left_epoch(node)
         self.finish(thread, node.own_end if kind in ("loop", "fit") else "stopped")
 
     def fail(self, thread: int, data: st.DataObject) -> None:
@@ -334,6 +342,9 @@ class Programs(RuleBasedStateMachine):
         self.programs[thread].do("raise", out, error())
         self.clock.advance(0.3)
         for _ in range(out):
+            kind, node = self.open_nodes[thread][-1]
+            if kind == "loop":
+                self.end_left_epoch(node)
             self.finish(thread, "error" if error is Boom else "interrupted")
         self.check()
         self.programs[thread].do("handled")

@@ -1,0 +1,127 @@
+"""Runs of Keras (calls of `fit`, `evaluate` or `predict`) as stages, and which of several a hook is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ..core.metrics import Logged
+from ..core.snapshot import Outcome
+from ..core.stage import Stage
+from ..display.process import current
+from ..options import Options
+from .lifetime import Call, callback_list
+
+
+class Run:
+    """One call of `fit`, `evaluate` or `predict`.
+
+    Args:
+        call: the call itself; None if its hooks are called by hand.
+        steps: how many steps an epoch has, None if unknown.
+
+    Attributes:
+        stage: the stage of the whole run.
+        train: the stage that batches of training advance; None between epochs.
+        tests: the stage that batches of evaluation and prediction advance.
+        epoch: the number of the running epoch, from 0; None between epochs.
+    """
+
+    def __init__(self, kind: str, stage: Stage, call: Call | None, steps: int | None) -> None:
+        self.kind, self.stage, self.call, self._steps = kind, stage, call, steps
+        self.display = current()
+        self.train: Stage | None = None
+        self.tests: Stage | None = None if kind == "fit" else stage
+        self.epoch: int | None = None
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Epoch number `epoch`, from 0, begins."""
+        self.display.start_at(self.stage, epoch)  # by initial_epoch or BackupAndRestore
+        self.epoch = epoch
+        self.display.start_epoch(self.stage)
+        if self.call and not self.call.validates(epoch):
+            self.stage.epoch_logged = Logged()
+        self.train = self.display.begin(
+            "train", title=f"epoch {epoch + 1}", unit="step", total=self._steps, parent=self.stage, phase=True
+        )
+
+    def end_train(self) -> None:
+        """The epoch's training is over, if it was not yet."""
+        if self.train:
+            self.display.end(self.train, self.train.own_end)
+            self.train = None
+
+    def begin_validation(self, steps: int | None) -> None:
+        """The epoch's validation begins, of so many steps."""
+        self.tests = self.display.begin("validation", unit="step", total=steps, parent=self.stage, phase=True)
+
+    def end_validation(self, logs: Mapping[str, Any] | None) -> None:
+        """The epoch's validation is over, if there was one."""
+        if self.tests:
+            self.display.end(self.tests, self.tests.own_end)
+            self.tests = None
+            if self.epoch is not None:
+                self.stage.epoch_logged = Logged()
+                self.stage.epoch_logged.values.update({f"val_{name}": value for name, value in (logs or {}).items()})
+
+    def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool) -> None:
+        """The epoch is over; `hold` its line back if later callbacks may add to `logs`."""
+        if self.epoch is not None:
+            self.end_train()
+            self.epoch = None
+            self.display.finish_epoch(self.stage, logs, hold=hold)
+
+
+class Runs:
+    """The runs that one bar shows at the same time: a callback may evaluate within a fit.
+
+    Attributes:
+        top: the innermost run, None if there is none.
+    """
+
+    def __init__(self) -> None:
+        self.top: Run | None = None
+        self._open: list[Run] = []  # outermost first
+
+    def begin(self, kind: str, unit: str, total: int | None, steps: int | None, options: Options) -> None:
+        """A run begins; if another bar has begun it already, that one's stages are enough."""
+        found = callback_list()
+        if found:
+            same = (s for s in current().running() if isinstance(s.owner, Call) and s.owner.hooks is found[0])
+            running = next(same, None)
+        else:
+            running = self.top.stage if self.top and self.top.kind == kind else None
+        if running and (running.label != kind or running.untouched):
+            current().add_targets(running, options)
+            return
+        if running:  # a loop that calls the hooks itself, left by an exception and begun again
+            current().end(running, "error")
+        call = Call(*found) if found else None
+        stage = current().begin(kind, unit=unit, total=total, options=options, owner=call)
+        self._open = [*(r for r in self._open if not r.stage.outcome), Run(kind, stage, call, steps)]
+        self.top = self._open[-1]
+
+    def find(self, *kinds: str) -> Run | None:
+        """The run of one of these kinds that a hook is for; what is open within it was left by an exception."""
+        found = callback_list()
+        mine = (r for r in reversed(self._open) if not found or (r.call and r.call.hooks is found[0]))
+        run = next((r for r in mine if r.kind in kinds), None)
+        while run and self.top and self.top is not run:
+            self.end(self.top, "error")
+        return run
+
+    def end(self, run: Run, outcome: Outcome | None = None) -> None:
+        """`run` is over, by itself if no `outcome` is given."""
+        if outcome is None:
+            run.end_train()
+            outcome = run.stage.own_end
+        current().end(run.stage, outcome)
+        self._open = [r for r in self._open if r is not run]
+        self.top = self._open[-1] if self._open else None
+
+    def advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
+        """A batch has ended that may be of another run than the innermost, or of none."""
+        stages = (getattr(run, name) for run in reversed(self._open))
+        stage = next((s for s in stages if s and not s.outcome), None)
+        if stage:
+            stage.advance_to(batch + 1, current().clock(), logs)

@@ -1,0 +1,108 @@
+"""`track`: a bar around the loop over any iterable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from ..core.metrics import Logged
+from ..core.stage import Stage
+from ..display.process import current
+from ..options import DisplayOptions, Options, options_of
+from ..system.warnings import warn
+from . import arguments
+from .iteration import AsyncItems, Feed, end
+from .stages import Logs, end_block
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+T = TypeVar("T")
+
+
+def track(
+    iterable: Iterable[T] | AsyncIterable[T],
+    label: str = "track",
+    *,
+    total: int | None = None,
+    unit: str = "it",
+    **options: Unpack[DisplayOptions],
+) -> Track[T]:
+    """The items of `iterable`, with a bar around the loop over them; ``async for`` does as well.
+
+    The loop may stand in a `with` block of the object returned. Then the bar always tells whether the loop was left
+    by `break` or by an exception; without a block, an exception that is handled at once may be missed.
+
+    Args:
+        iterable: anything that can be looped over.
+        label: what the bar is called.
+        total: how many items there are; asked of `iterable` if None.
+        unit: what an item is, singular.
+        options: as `loop` takes them.
+
+    Raises:
+        TypeError, ValueError, ImportError: as `loop` does.
+    """
+    arguments.check_iterable(iterable, "__iter__", "__getitem__", "__aiter__")
+    return Track(iterable, label, arguments.total("total", total), unit, options_of(options))
+
+
+class Track(Logs, Generic[T]):
+    """An iterable with a bar around each loop over it; see `track`."""
+
+    def __init__(
+        self, iterable: Iterable[T] | AsyncIterable[T], label: str, total: int | None, unit: str, options: Options
+    ) -> None:
+        self._iterable, self._total = iterable, total
+        self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
+        self._options = options
+        self._logged = Logged()
+        self._latest: Stage | None = None
+        self._in_block = False
+        self._loops: list[tuple[Feed[T], Stage]] = []  # those in the block that are not over
+
+    def __iter__(self) -> Iterator[T]:
+        if not any(hasattr(self._iterable, method) for method in ("__iter__", "__getitem__")):
+            raise TypeError(f"loop over these items by `async for`; {self._iterable!r:.100} has no others")
+        return Feed(self._begin).items(cast("Iterable[T]", self._iterable))
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        if not hasattr(self._iterable, "__aiter__"):
+            raise TypeError(f"loop over these items by a plain `for`; {self._iterable!r:.100} has no others")
+        return AsyncItems(self._iterable.__aiter__(), self._begin)
+
+    def __enter__(self) -> Self:
+        self._in_block = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._in_block = False
+        loops, self._loops = self._loops, []
+        for _, stage in reversed(loops):
+            end_block(stage, "stopped", error, trace)
+
+    def _take(self, metrics: Mapping[str, object]) -> None:
+        (self._latest or self._logged).log(metrics, current().clock(), warn)
+
+    def _begin(self, feed: Feed[T]) -> Stage:
+        for earlier, stage in self._loops:
+            if earlier.is_left:
+                end(stage, "stopped")
+        begun = current().begin(
+            self._label,
+            unit=self._unit,
+            total=arguments.length(self._iterable) if self._total is None else self._total,
+            firm=False,
+            options=self._options,
+            source=feed,
+            owner=None if self._in_block else feed,
+        )
+        if self._in_block:
+            self._loops = [(f, s) for f, s in self._loops if not s.outcome] + [(feed, begun)]
+        if not self._latest:  # what was logged for another loop says nothing of this one
+            begun.logged = self._logged
+        self._latest = begun
+        return begun
