@@ -38,9 +38,9 @@ def forget_outputs() -> None:
 def _real(stream: Any) -> Any:
     """The terminal's own stream where `stream` stands in for it, such as a tee that also writes a file."""
     standard = sys.__stderr__ if stream is sys.stderr else sys.__stdout__
-    known = isinstance(place(stream), tuple)  # it says itself which file it leads to
-    same = place(standard) == place(stream) if known else surface(standard) == "terminal"
-    return standard if same else stream
+    if isinstance(place(stream), tuple):  # it says itself which file it leads to
+        return standard if place(standard) == place(stream) else stream
+    return standard if stream in (sys.stdout, sys.stderr) and surface(standard) == "terminal" else stream
 
 
 class Terminal(Output):
