@@ -1,4 +1,4 @@
-"""Owns the command line: ``kbar``, or ``python -m kbar``."""
+"""The command line: ``kbar``, or ``python -m kbar``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from .core.text import clean
-from .history.watch import recorded, replay, watch
+from .history.follow import recorded
+from .history.watch import replay, watch
 from .renderers import check, create, names
 from .sources.loops import loop
 
 
 def demo(args: argparse.Namespace) -> int:
-    """Shows a simulated run."""
+    """Show a simulated run."""
     with loop(args.epochs, label="fit", renderer=args.renderer, log_file=args.log_file) as run:
         for epoch in run.epochs():
             for step in epoch.steps(range(120)):
@@ -44,7 +45,8 @@ def _watch(args: argparse.Namespace) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     with _skipped() as skipped:
-        return _found(args.file, replay(recorded(args.file, skipped), create(args.renderer), speed=args.speed))
+        found = replay(recorded(args.file, skipped), create(args.renderer), speed=args.speed)
+    return _exit_code(args.file, found)
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -58,10 +60,10 @@ def _show(args: argparse.Namespace) -> int:
         for at, summary in enumerate([] if args.json else found):
             sys.stdout.write("\n" if at else "")
             show(summary, sys.stdout)
-        return _found(args.file, bool(found))
+    return _exit_code(args.file, bool(found))
 
 
-def _found(path: str, found: bool) -> int:
+def _exit_code(path: str, found: bool) -> int:
     if not found:
         _tell(f"{path}: there is no run in it")
     return 0 if found else 1
@@ -74,13 +76,13 @@ def _tell(text: str) -> None:
 
 @contextlib.contextmanager
 def _skipped() -> Iterator[Counter[str]]:
-    """Counts lines that make no sense, and tells of them at the end, however that comes."""
+    """Counts lines that are not kbar's, by file; in the end a message says how many were skipped."""
     skipped: Counter[str] = Counter()
     try:
         yield skipped
     finally:
         for path, lines in skipped.items():
-            _tell(f"{path}: skipped {lines} line{'s' * (lines > 1)} that made no sense")
+            _tell(f"{path}: skipped {lines} line{'s' * (lines > 1)} that kbar did not write")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,25 +93,25 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("demo", parents=[renderer], help="show the bars over a simulated run; needs no Keras")
     command.add_argument("--epochs", type=_above_zero(int), default=3)
-    command.add_argument("--seconds", type=_above_zero(float), default=4.0, help="for each epoch (default: 4)")
-    command.add_argument("--log-file", help="also write lines; JSON, if it ends in .jsonl")
+    command.add_argument("--seconds", type=_above_zero(float), default=4.0, help="seconds of an epoch (default: 4)")
+    command.add_argument("--log-file", help="also append lines to this file; JSON, if its name ends in .jsonl")
     command.set_defaults(run=demo)
 
     command = commands.add_parser(
-        "watch", parents=[renderer], help="draw the bars of runs that write JSON lines, until Ctrl-C"
+        "watch", parents=[renderer], help="draw the bars of runs from their JSON-lines logs, until Ctrl-C"
     )
     command.add_argument("files", nargs="+", metavar="FILE")
-    command.add_argument("--until-end", action="store_true", help="end when all the runs in the files are over")
+    command.add_argument("--until-end", action="store_true", help="return when all runs in the files are over")
     command.set_defaults(run=_watch)
 
-    command = commands.add_parser("replay", parents=[renderer], help="draw the bars of a run that has been")
+    command = commands.add_parser("replay", parents=[renderer], help="draw the bars of finished runs again")
     command.add_argument("file", metavar="FILE")
-    command.add_argument("--speed", type=_above_zero(float), default=1.0, help="times as fast as it was (default: 1)")
+    command.add_argument("--speed", type=_above_zero(float), default=1.0, help="how many times as fast (default: 1)")
     command.set_defaults(run=_replay)
 
-    command = commands.add_parser("show", help="sum up the runs in a file of JSON lines")
+    command = commands.add_parser("show", help="sum up the runs in a JSON-lines log")
     command.add_argument("file", metavar="FILE")
-    command.add_argument("--json", action="store_true", help="all there is to say, for programs")
+    command.add_argument("--json", action="store_true", help="write everything, as JSON")
     command.set_defaults(run=_show)
     return parser
 
@@ -121,12 +123,12 @@ def _above_zero(kind: Callable[[str], float]) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(f"must be above 0; got {text}")
         return value
 
-    parse.__name__ = "number"  # as argparse names it where `kind` fails
+    parse.__name__ = "number"  # argparse has this name in its message where `kind` fails
     return parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = _parser()
     args = parser.parse_args(arguments)
     try:
@@ -134,22 +136,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check(args.renderer)
     except (ValueError, ImportError) as error:
         parser.error(str(error))
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the process has no other
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    _prepare_stdout()
     try:
         code: int = args.run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever reads has had enough; Python is not to try again at its end
+    except BrokenPipeError:  # the reader has closed the pipe, and Python must not write there again when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     except OSError as error:
         _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return 1
     except KeyboardInterrupt:
-        return 130  # as a shell says of what Ctrl-C has ended
+        return 130  # what shells return after Ctrl-C
+
+
+def _prepare_stdout() -> None:
+    """Make sure that there is a standard output, and that it takes any character."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # it stays open until the process ends
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,10 @@ class _SharedStream(Shadow):
 
     def write(self, data: Any) -> Any:
         """Take the bars away, and write `data`."""
-        if not self.active or is_own_write():
+        if not self.active:
             return self._write(data)
+        if is_own_write():
+            return self._write_own(data)
         self._settle()
         with self._output.lock:
             self._output.hide()
@@ -76,6 +78,14 @@ class _SharedStream(Shadow):
             self._holds = True  # some of it, perhaps, until it is flushed
             self._output.printed(data)
         return taken
+
+    def _write_own(self, data: Any) -> Any:
+        """Write lines of kbar's own, which come through a stand-in, at the beginning of a line."""
+        with self._output.lock:
+            if self._output.begun and not self._output.is_terminal:
+                self._write("\n" if isinstance(data, str) else b"\n")
+                self._output.begun = 0
+            return self._write(data)
 
     def flush(self) -> None:
         """Take the bars away, and let go of what is held."""

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from ..core.outcome import outcome_of
 from ..system.descriptor import close_all
 from ..system.terminal import forget_outputs
-from .display import Display, leave_context
+from . import scope
+from .display import Display
 
 # At the interpreter's end, seconds for which metrics that a device still computes, and lines of files, are waited for
 # at most. A thread that comes back from a device's library to an interpreter that is gone aborts the process.
@@ -51,7 +52,7 @@ def _at_exit() -> None:
     display = current()
     raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
     display.close("stopped" if raised is None else outcome_of(raised))
-    display.release_streams()
+    display.targets.release_streams()
     until = time.monotonic() + _LONGEST_WAIT
     for target in list(display.targets):
         while target.must_finish and time.monotonic() < until:
@@ -63,8 +64,8 @@ def _after_fork() -> None:
     close_all()
     forget_outputs()
     parent = current()
-    parent.release_streams()
+    parent.targets.release_streams()
     child = Display()
-    child.silent = parent.silent or any(target.renderer.screen for target in parent.targets)
+    child.targets.silent = parent.targets.silent or any(target.renderer.screen for target in parent.targets)
     install(child)
-    leave_context()
+    scope.leave_all()

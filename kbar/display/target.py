@@ -158,12 +158,15 @@ class Target:
     def wait(self, seconds: float) -> None:
         """Wait for its last lines so many seconds at most, but not again where that was in vain."""
         self.wake(urgent=True)
-        late = self.output.late if self.output else self._late
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.is_drained)
-        late = not self.thread.wait(is_done, min(seconds, 0.01) if late else seconds)
-        if self.output and late:
+        self._late = not self.thread.wait(is_done, min(seconds, 0.01) if self.late else seconds)
+        if self.output and self._late:
             self.output.late = True
-        self._late = late
+
+    @property
+    def late(self) -> bool:
+        """Whether it was waited for in vain, or another target that writes to the same place was."""
+        return self.output.late if self.output else self._late
 
     def step(self) -> float | None:
         """Draw what is due; return the seconds until it wants to be called again, None once it is closed."""
@@ -206,15 +209,14 @@ class Target:
             0.01 if self.renderer.live else 0.0
         )  # a frame may come a little early, as timers have it, but not be missed
         with self._display.lock:
-            leaves = [stage for stage in self._display.look() if stage.is_leaf and self.covers(stage)]
+            leaves = [stage for stage in self._display.stages.as_of_now() if stage.is_leaf and self.covers(stage)]
             ticks = [self.tick(stage, now + ahead) for stage in leaves]
         due = [stage for stage, tick in zip(leaves, ticks, strict=True) if self.is_due(tick)]
         with self._display.lock:
             if not self.renderer.live:
                 for stage in due:
                     if self.covers(stage) and not stage.outcome:
-                        self.post(self._display.progress(stage))
-                        self.mark(stage, now)
+                        self._display.stages.post_line(self, stage)
             elif not due and not self.events:
                 return None
             self._draws = True
@@ -223,14 +225,14 @@ class Target:
                 self.marks = {leaf.key: (now, leaf.done) for leaf in leaves}
                 return Snapshot(self.final if self.final is not None else self.stages(now), events)
         for stage in due:
-            self._display.rearm(stage)
+            self._display.stages.rearm(stage)
         return Snapshot((), events) if events else None
 
     def stages(self, now: float) -> tuple[StageView, ...]:
         """All stages on show at time `now` (s); with the lock held."""
         shown = [
             stage
-            for stage in self._display.tree()
+            for stage in self._display.stages.all()
             if self.includes(stage) and not stage.stale and not (stage.root.outcome and stage.leave == "none")
         ]
         # The epochs' metrics stand in their own lines, or in the last state where those are not kept.
@@ -250,7 +252,7 @@ class Target:
             return min(_LOOK, max(_FRAME, self.period))
         period = max(0.02, min(_FRAME, self.period))
         with self._display.lock:
-            stages = self._display.tree()
+            stages = self._display.stages.all()
             # In step with the seconds of the run's clock, so that none is shown late.
             late = (self._display.clock() - stages[0].started) % period if stages else 0.0
         return period - late + (period if late > period / 2 else 0.0)
@@ -264,7 +266,7 @@ class Target:
         except BaseException as error:
             self._error = self._error or error
         finally:
-            self._display.closed(self)
+            self._display.targets.close(self)
             self.is_closed = True
             self.events.clear()  # its thread and it refer to each other: neither may keep metrics or stages alive
             self.final, self._scopes = (), []

@@ -1,4 +1,4 @@
-"""Lines of a log for programs, read back."""
+"""Reads the lines of a JSON-lines log."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from ..core.snapshot import Outcome, StageView
 from ..core.text import clean, printed
 from ..renderers.jsonl import LONGEST, VERSION
 
-_DEEPEST = 50
+_DEEPEST = 50  # stages within each other
 _LATEST = 250_000_000_000.0  # the year 9892, in seconds since the Unix epoch
-_MOST = 200  # metrics of a stage that are read
+_MOST = 200  # metrics of a stage
 _LARGEST = 2**53
 
 
 @dataclass(frozen=True)
 class Record:
-    """A line that was read: who wrote it, and what has happened to which stage.
+    """One line of a log: which process wrote it, and what happened to which stage.
 
-    `time` is in seconds since the Unix epoch, `kind` its ``event``; `stage` is None for a message
-    that is about none.
+    Attributes:
+        time: when, in seconds since the Unix epoch.
+        run: names the run.
+        kind: the line's ``event``.
+        stage: the stage, or the finished epoch; None for a message that is about none.
+        above: the stages that it lies within, outermost first.
+        text: what a message says.
+        rank, pid, host: the process.
     """
 
     time: float
@@ -37,9 +43,19 @@ class Record:
     pid: int
     host: str
 
+    @property
+    def is_epoch(self) -> bool:
+        """Whether the line says that an epoch is finished: its id is that of the stage around it."""
+        return self.stage is not None and bool(self.above) and self.above[-1].key == self.stage.key
+
+    @property
+    def chain(self) -> tuple[StageView, ...]:
+        """The stages that the line describes, outermost first."""
+        return self.above if self.is_epoch or self.stage is None else (*self.above, self.stage)
+
 
 def read(line: bytes | str) -> Record | None:
-    """The record on this line; None if there is none that makes sense. All its text is harmless."""
+    """Return the record on this line, in which all text is harmless, or None if the line is not kbar's."""
     if len(line) > LONGEST:
         return None
     try:
@@ -49,8 +65,9 @@ def read(line: bytes | str) -> Record | None:
         run, run_eta = _text(found["run"] or ""), _number(found["run_eta"])
         above = tuple(_view(each, depth, run, run_eta) for depth, each in enumerate(found["above"][:_DEEPEST]))
         stage = None if found["stage"] is None else _view(found, len(above), run, run_eta)
-        if len({view.key for view in (*above[:-1], stage) if view}) < len(above[:-1]) + bool(stage):
-            return None  # stages within themselves
+        keys = [view.key for view in (*above[:-1], stage) if view]
+        if len({*keys}) < len(keys):
+            return None  # no stage lies within itself
         time = datetime.fromisoformat(found["time"]).timestamp()
         if not 0 < time < _LATEST:
             return None
@@ -66,7 +83,7 @@ def read(line: bytes | str) -> Record | None:
             host=_text(found["host"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
-        return None  # torn, foreign or hostile: whatever it is, it is none of ours
+        return None  # it is torn, foreign or hostile
 
 
 def _view(found: Mapping[str, Any], depth: int, run: str, run_eta: float | None) -> StageView:
@@ -113,7 +130,7 @@ def _natural(value: object) -> int:
 
 
 def _number(value: object) -> float | None:
-    """Seconds and the like, from 0; None if unknown."""
+    """A time, rate or share, from 0; None if unknown."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST:

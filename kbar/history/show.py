@@ -1,37 +1,42 @@
-"""Owns what there is to say of the runs in a log for programs: when they were, how they went, their best epochs."""
+"""Sums up the runs of a log: when they ran, how they ended, where time went, their best epochs."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..core.snapshot import StageView
 from ..core.text import cells, count, duration, number, percentage, took
 from ..renderers.jsonl import metric, time_text
 from .read import Record
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Parts of the names of metrics whose best value is the highest one.
 _HIGHER = (
     *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "io_u", "dice", "r2", "bleu", "score"),
     *("similarity", "true_positives", "true_negatives", "sensitivity", "specificity"),
 )
-_ROWS = 40  # so many epochs a table for people has
-_WIDEST = 10_000  # columns, where there is no terminal
+_ROWS = 40  # the most epochs in a table, besides the best
+_WIDEST = 10_000  # columns of a table that goes to no terminal
 
 
 @dataclass
 class Summary:
-    """One run as its lines tell it.
+    """One run.
 
     Attributes:
         first, last: its first and its latest line.
-        root: its outermost stage, as of then.
-        epochs: each finished epoch.
-        stages: seconds and number of the stages that are over, by label.
+        root: its outermost stage, as of the latest line.
+        epochs: the finished epochs.
+        stages: seconds and number of the finished stages, by label.
         spent: seconds of the epochs, by what they were spent on.
-        messages: what was said besides.
+        messages: what its messages say.
     """
 
     first: Record
@@ -43,15 +48,15 @@ class Summary:
     messages: list[str] = field(default_factory=list)
 
     def take(self, record: Record) -> None:
-        """Take note of one more line."""
+        """Add what a line says."""
         self.last = record
         if record.text:
             self.messages.append(record.text)
         stage = record.stage
         if stage is None:
             return
-        self.root = record.above[0] if record.above else stage
-        if record.above and record.above[-1].key == stage.key:
+        self.root = record.chain[0]
+        if record.is_epoch:
             self.epochs.append(stage)
             for name, seconds in stage.spent:
                 self.spent[name] = self.spent.get(name, 0.0) + seconds
@@ -61,12 +66,12 @@ class Summary:
 
     @property
     def elapsed(self) -> float:
-        """Seconds it has run for, as far as is known."""
+        """Seconds from its beginning to its latest line."""
         return max(self.root.elapsed, self.last.time - self.first.time)
 
     @property
     def best(self) -> dict[str, StageView]:
-        """The epoch with the best value, by metric: the highest of what is a score, else the lowest."""
+        """By metric, the epoch with the best value: the highest of a score, the lowest of anything else."""
         found: dict[str, tuple[float, StageView]] = {}
         for epoch in self.epochs:
             for name, value in epoch.metrics:
@@ -77,7 +82,7 @@ class Summary:
         return {name: epoch for name, (_, epoch) in found.items()}
 
     def plain(self) -> dict[str, Any]:
-        """All of it as JSON has it; times are seconds but for `began` and `ended`, which are ISO 8601."""
+        """The summary as JSON values; times are in seconds, but `began` and `ended` are ISO 8601."""
         return {
             "run": self.first.run,
             "rank": self.first.rank,
@@ -88,7 +93,7 @@ class Summary:
             "elapsed": round(self.elapsed, 3),
             **_plain(self.root),
             "epochs": [{**_plain(epoch), "elapsed": epoch.elapsed} for epoch in self.epochs],
-            "best": {name: _plain(epoch)["path"] for name, epoch in self.best.items()},
+            "best": {name: epoch.path for name, epoch in self.best.items()},
             "stages": {name: {"seconds": round(seconds, 3), "number": n} for name, (seconds, n) in self.stages.items()},
             "spent": {name: round(seconds, 3) for name, seconds in self.spent.items()},
             "messages": self.messages,
@@ -106,66 +111,90 @@ def _plain(view: StageView) -> dict[str, Any]:
 
 
 def summaries(records: Iterable[Record]) -> list[Summary]:
-    """The runs that these lines tell of, in the order they began."""
+    """The runs of these records, in the order they began."""
     found: dict[tuple[str, int], Summary] = {}
     for record in records:
         key = (record.run, record.pid)
-        if key in found:
-            found[key].take(record)
-        elif record.stage:
+        if key not in found and record.stage:
             found[key] = Summary(record, record, record.stage)
+        if key in found:
             found[key].take(record)
     return list(found.values())
 
 
 def show(summary: Summary, file: IO[str]) -> None:
-    """Writes the summary for people."""
+    """Write the summary for people."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console(file=file, markup=False, emoji=False, highlight=False, soft_wrap=True)
-    root = summary.root
+    _print_heading(console, summary)
+    _print_times(console, "stages", {f"{n} × {name}": s for name, (s, n) in summary.stages.items()})
+    _print_times(console, "epochs", summary.spent)
+    if summary.epochs:
+        _print_epochs(console, summary)
+    elif summary.root.metrics:
+        console.print("  " + "  ".join(f"{name}={number(value)}" for name, value in summary.root.metrics))
+
+
+def _print_heading(console: Console, summary: Summary) -> None:
+    from rich.text import Text
+
+    root, first = summary.root, summary.first
     state = root.outcome or "not over by its last line"
-    rank = f", rank {summary.first.rank}" if summary.first.rank else ""
+    rank = f", rank {first.rank}" if first.rank else ""
     console.print(Text(f"{root.path}  {count(root).strip()} {percentage(root)}  {state}", style="bold"))
-    console.print(f"  run {summary.first.run}, process {summary.first.pid} on {summary.first.host}{rank}")
-    console.print(f"  from {time_text(summary.first.time, 'seconds')} for {duration(summary.elapsed)}")
-    for title, parts in (
-        ("stages", {f"{n} × {name}": seconds for name, (seconds, n) in summary.stages.items()}),
-        ("epochs", summary.spent),
-    ):
-        texts = [f"{name} {took(seconds)}" for name, seconds in parts.items() if seconds >= 0.005]
-        if texts:
-            console.print(f"  {title}: {', '.join(texts)}")
-    if not summary.epochs:
-        metrics = "  ".join(f"{name}={number(value)}" for name, value in root.metrics)
-        console.print(f"  {metrics}" if metrics else "", end="\n" if metrics else "")
-        return
+    console.print(f"  run {first.run}, process {first.pid} on {first.host}{rank}")
+    console.print(f"  from {time_text(first.time, 'seconds')} for {duration(summary.elapsed)}")
+
+
+def _print_times(console: Console, title: str, times: Mapping[str, float]) -> None:
+    texts = [f"{name} {took(seconds)}" for name, seconds in times.items() if seconds >= 0.005]
+    if texts:
+        console.print(f"  {title}: {', '.join(texts)}")
+
+
+def _print_epochs(console: Console, summary: Summary) -> None:
+    """Print a table of the latest epochs and the best, and what had to be left out."""
     best = summary.best
-    left_out = summary.epochs[:-_ROWS]
-    shown = [*(e for e in left_out if any(e is b for b in best.values())), *summary.epochs[-_ROWS:]]
-    columns = {
-        "": [f"{e.path.removeprefix(root.label).strip()} {e.outcome if e.outcome != 'done' else ''}" for e in shown]
-    }
-    columns["took"] = [took(epoch.elapsed) for epoch in shown]
-    for name in dict.fromkeys(name for epoch in summary.epochs for name, _ in epoch.metrics):
-        values = [dict(epoch.metrics) for epoch in shown]
-        marks = ["*" if best.get(name) is epoch else " " for epoch in shown]
-        columns[name] = [f"{number(v[name])}{m}" if name in v else "" for v, m in zip(values, marks, strict=True)]
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    space = console.width if console.is_terminal else sys.maxsize
-    for name, texts in columns.items():
-        space -= max(map(cells, (name, *texts))) + 2
-        if space >= 0:
-            table.add_column(Text(name), justify="right", no_wrap=True)
-    fitting = list(columns.values())[: len(table.columns)]
-    for row in zip(*fitting, strict=True):
-        table.add_row(*map(Text, row))
-    console.print(table, width=None if console.is_terminal else _WIDEST)
-    if len(fitting) < len(columns):
-        console.print(f"  {len(columns) - len(fitting)} more metrics do not fit; --json has all.")
-    if left_out:
+    earlier = [epoch for epoch in summary.epochs[:-_ROWS] if any(epoch is b for b in best.values())]
+    columns = _columns(summary, [*earlier, *summary.epochs[-_ROWS:]], best)
+    shown = _print_table(console, columns)
+    if shown < len(columns):
+        console.print(f"  {len(columns) - shown} more metrics do not fit; --json has all.")
+    if len(summary.epochs) > _ROWS:
         console.print(f"  Of {len(summary.epochs)} epochs, the last {_ROWS} and the best; --json has all.")
     if best:
         console.print("  * best of all epochs")
+
+
+def _columns(summary: Summary, epochs: Sequence[StageView], best: Mapping[str, StageView]) -> dict[str, list[str]]:
+    """The texts of a table of these epochs, by column; the best values are marked."""
+
+    def text(epoch: StageView, name: str) -> str:
+        metrics = dict(epoch.metrics)
+        return f"{number(metrics[name])}{'*' if best.get(name) is epoch else ' '}" if name in metrics else ""
+
+    root = summary.root.label
+    names = dict.fromkeys(name for epoch in summary.epochs for name, _ in epoch.metrics)
+    return {
+        "": [f"{e.path.removeprefix(root).strip()} {e.outcome if e.outcome != 'done' else ''}" for e in epochs],
+        "took": [took(epoch.elapsed) for epoch in epochs],
+        **{name: [text(epoch, name) for epoch in epochs] for name in names},
+    }
+
+
+def _print_table(console: Console, columns: Mapping[str, Sequence[str]]) -> int:
+    """Print as many of these columns as there is space for; return their number."""
+    from rich.table import Table
+    from rich.text import Text
+
+    widths = itertools.accumulate(max(map(cells, (name, *texts))) + 2 for name, texts in columns.items())
+    space = console.width if console.is_terminal else sys.maxsize
+    fitting = dict(itertools.islice(columns.items(), sum(width <= space for width in widths)))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in fitting:
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    for row in zip(*fitting.values(), strict=True):
+        table.add_row(*map(Text, row))
+    console.print(table, width=None if console.is_terminal else _WIDEST)
+    return len(fitting)

@@ -1,4 +1,4 @@
-"""Owns the names of renderers: which there are, which suits the output, loaded when first asked for."""
+"""How a run looks: the renderers by name, each loaded when it is first needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+from typing import Any
 
 from ..system.environment import surface
 from .base import NullRenderer, Renderer
@@ -21,62 +22,63 @@ _BUILT_IN = {
     "none": ("kbar.renderers.base", "NullRenderer"),
 }
 SCREENS = ("auto", *_BUILT_IN)
-"""The names that draw where a person looks."""
+"""The names of renderers that draw on the screen."""
 
 _GROUP = "kbar.renderers"
 _VARIABLE = "KBAR_RENDERER"
 
 
 def names() -> list[str]:
-    """The names a renderer can be asked for by, those of installed plug-ins included."""
+    """The names of all renderers, those of installed plug-ins included."""
     plugins = importlib.metadata.entry_points(group=_GROUP)
     return ["auto", *_BUILT_IN, *sorted(p.name for p in plugins)]
 
 
 def check(name: str) -> None:
-    """Makes sure that `name` can be created later, without importing what it draws with.
+    """Make sure that the renderer can be created later, without importing the library it draws with.
 
     Raises:
         ValueError: if there is no such renderer, here or in `KBAR_RENDERER`.
         ImportError: if the library it draws with is missing.
     """
-    given = repr(name) if name != "auto" else f"{_VARIABLE}={_asked_for(name)}"
-    name = _asked_for(name)
+    given = repr(name) if name != "auto" else f"{_VARIABLE}={_resolved(name)}"
+    name = _resolved(name)
     if name not in SCREENS and name not in names():
         raise ValueError(f"renderer must be one of {', '.join(map(repr, names()))} or a Renderer; got {given}")
     if name in ("rich", "tqdm") and importlib.util.find_spec(name) is None:
         raise ImportError(f"the {name!r} renderer draws with {name}, which is missing: pip install {name}")
 
 
-def _asked_for(name: str) -> str:
-    """`name`, or what the environment has in place of ``auto``."""
-    return os.environ.get(_VARIABLE) or name if name == "auto" else name
+def create(name: str) -> Renderer:
+    """A new renderer. ``auto`` is what `KBAR_RENDERER` says, or else what suits `sys.stdout`."""
+    check(name)  # once more, as KBAR_RENDERER may have changed
+    name = _resolved(name)
+    if name == "auto":
+        name = {"terminal": "rich", "notebook": "tqdm", "plain": "log"}[surface(sys.stdout)]
+    renderer = _class(name)()
+    if not isinstance(renderer, Renderer):
+        raise TypeError(f"the renderer {name!r} is a {type(renderer).__name__}, not a kbar.Renderer")
+    return renderer
 
 
 def for_file(path: str | os.PathLike[str]) -> Renderer:
-    """A new renderer of lines for the file at `path`: of JSON where its name ends so, else for people.
+    """A new renderer that appends lines to a file: JSON if its name ends in ``.jsonl``, else plain text.
 
     Raises:
         OSError, TypeError, ValueError: as these renderers do.
     """
-    name = "jsonl" if str(path).endswith((".jsonl", ".ndjson")) else "log"
-    module, attribute = _BUILT_IN[name]
-    renderer: Renderer = getattr(importlib.import_module(module), attribute)(path)
+    renderer: Renderer = _class("jsonl" if str(path).endswith((".jsonl", ".ndjson")) else "log")(path)
     return renderer
 
 
-def create(name: str) -> Renderer:
-    """A new renderer of this name. ``auto`` follows `KBAR_RENDERER`, else suits `sys.stdout`."""
-    check(name)  # once more, as KBAR_RENDERER may have changed
-    name = _asked_for(name)
-    if name == "auto":
-        name = {"terminal": "rich", "notebook": "tqdm", "plain": "log"}[surface(sys.stdout)]
+def _resolved(name: str) -> str:
+    """`name`, or what the environment says instead of ``auto``."""
+    return os.environ.get(_VARIABLE) or name if name == "auto" else name
+
+
+def _class(name: str) -> Any:
     if name in _BUILT_IN:
         module, attribute = _BUILT_IN[name]
-        renderer = getattr(importlib.import_module(module), attribute)()
-    else:
-        (plugin, *_) = importlib.metadata.entry_points(group=_GROUP, name=name)
-        renderer = plugin.load()()
-    if not isinstance(renderer, Renderer):
-        raise TypeError(f"the renderer {name!r} is a {type(renderer).__name__}, not a kbar.Renderer")
-    return renderer
+        return getattr(importlib.import_module(module), attribute)
+    (plugin, *_) = importlib.metadata.entry_points(group=_GROUP, name=name)
+    return plugin.load()

@@ -1,4 +1,4 @@
-"""Lines for programs: one event a line, as JSON."""
+"""Log lines for programs: each event as one JSON object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .lines import LineRenderer
 
 VERSION = 1
 LONGEST = 1 << 20
-"""Characters that a line may have to be read."""
+"""The most characters of a line that is read back."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _LARGEST = 2**53  # whole numbers up to this are the same in every program that reads JSON
@@ -28,8 +28,34 @@ def time_text(time: float, precision: str = "milliseconds") -> str:
     return datetime.fromtimestamp(time).astimezone().isoformat(timespec=precision)
 
 
+# The keys of a stage, and the attribute of a `StageView` that each is taken from.
+_KEYS = {
+    "id": "key",
+    "stage": "label",
+    "title": "title",
+    "path": "path",
+    "unit": "unit",
+    "phase": "phase",
+    "done": "done",
+    "total": "total",
+    "position": "position",
+    "metrics": "metrics",
+    "rate": "rate",
+    "eta": "remaining",
+    "uncertain": "uncertain",
+    "elapsed": "elapsed",
+    "outcome": "outcome",
+    "waiting": "waiting",
+    "data": "data_share",
+    "running": "running",
+    "usual": "usual",
+    "stalled": "stalled",
+}
+_NO_STAGE: dict[str, Any] = {**dict.fromkeys(_KEYS), "metrics": {}, "run_eta": None, "spent": None, "above": []}
+
+
 def record_of(event: Event, worker: Worker) -> dict[str, Any]:
-    """The event as an object; `schema.json` beside this file says what its keys mean."""
+    """The event as a JSON object; `schema.json` in kbar's folder explains its keys."""
     view, above = event.stage, event.above
     if event.epoch:
         view, above = event.epoch, (*above, event.stage)
@@ -37,20 +63,20 @@ def record_of(event: Event, worker: Worker) -> dict[str, Any]:
     return {
         **_envelope(event.time, view.run, kind, worker),
         **_stage(view),
-        "run_eta": _real(event.stage.run_remaining),
-        "spent": {name: _real(seconds) for name, seconds in view.spent} if view.spent else None,
+        "run_eta": _json(event.stage.run_remaining),
+        "spent": {name: _json(seconds) for name, seconds in view.spent} if view.spent else None,
         "above": [_stage(each) for each in above],
         "text": f"resumes at {count(view).strip()}" if event.kind == "resume" else None,
     }
 
 
 def message_of(text: str, time: float, run: str, worker: Worker) -> dict[str, Any]:
-    """A message as such an object; it is about no stage."""
-    return {**_envelope(time, run, "message", worker), **_NO_STAGE, "metrics": {}, "above": [], "text": printed(text)}
+    """A message as such an object, which is about no stage."""
+    return {**_envelope(time, run, "message", worker), **_NO_STAGE, "text": printed(text)}
 
 
 def dumps(record: Mapping[str, Any]) -> str:
-    """The record as one line."""
+    """The object as one line."""
     return _ENCODER.encode(record)
 
 
@@ -67,40 +93,20 @@ def _envelope(time: float, run: str, event: str, worker: Worker) -> dict[str, An
 
 
 def _stage(view: StageView) -> dict[str, Any]:
-    return {
-        "id": view.key,
-        "stage": view.label,
-        "title": view.title,
-        "path": view.path,
-        "unit": view.unit,
-        "phase": view.phase,
-        "done": view.done,
-        "total": view.total,
-        "position": _real(view.position),
-        "metrics": {clean(name, 200): metric(value) for name, value in view.metrics},
-        "rate": _real(view.rate),
-        "eta": _real(view.remaining),
-        "uncertain": view.uncertain,
-        "elapsed": _real(view.elapsed),
-        "outcome": view.outcome,
-        "waiting": _real(view.waiting),
-        "data": _real(view.data_share),
-        "running": _real(view.running),
-        "usual": _real(view.usual),
-        "stalled": view.stalled,
-    }
+    return {key: _json(getattr(view, name)) for key, name in _KEYS.items()}
 
 
-_NO_STAGE = dict.fromkeys(
-    (
-        *("id", "stage", "title", "path", "unit", "phase", "done", "total", "position", "rate", "eta", "uncertain"),
-        *("elapsed", "outcome", "waiting", "data", "running", "usual", "stalled", "run_eta", "spent"),
-    )
-)
+def _json(value: Any) -> Any:
+    """An attribute of a stage as JSON value: times, rates and shares are rounded to the millionth."""
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    if isinstance(value, tuple):  # metrics
+        return {clean(name, 200): metric(each) for name, each in value}
+    return value
 
 
 def metric(value: object) -> Plain:
-    """A metric's value as JSON has it: what is not finite, or too large for other programs, as text."""
+    """A metric's value as JSON value. What is not finite is text, as JSON has no numbers for it."""
     found = plain(value)
     if isinstance(found, str):
         return clean(found, 200)
@@ -113,24 +119,19 @@ def metric(value: object) -> Plain:
     return found
 
 
-def _real(value: float | None) -> float | None:
-    """Seconds, rates and shares, to the millionth."""
-    return None if value is None or not math.isfinite(value) else round(value, 6)
-
-
 class JsonLinesRenderer(LineRenderer):
     """Writes one JSON object a line, for programs, and for ``kbar watch`` to draw bars from.
 
-    Each event is told by itself, also the beginning and end of every stage within an epoch;
-    `kbar/schema.json` says what the keys mean and in which units they are.
-    ``pandas.read_json(path, lines=True)`` reads it.
+    Each event has its own line, also the beginning and end of every stage within an epoch.
+    `kbar/schema.json` explains the keys and their units. ``pandas.read_json(path, lines=True)``
+    reads such a file.
 
     Args:
         file: a path to append to, which may hold ``{rank}``, ``{pid}``, ``{host}`` and ``{time}``;
             or a text stream; or None for `sys.stdout` as it is when a run begins.
         throttle: when a line is due between a stage's beginning and end: by default at every
             tenth of it, at most one a second and at least one a minute.
-        messages: whether what others print meanwhile becomes lines as well.
+        messages: whether lines that the program prints meanwhile are written as well.
 
     Raises:
         OSError: if the path cannot be appended to.
@@ -140,12 +141,12 @@ class JsonLinesRenderer(LineRenderer):
     _run = ""
 
     def line(self, event: Event | Message) -> str:
-        """The event as JSON."""
+        """The event as one line of JSON."""
         if isinstance(event, Message):
             return dumps(message_of(event.text, event.time, event.run, self.worker)) if event.text else ""
         self._run = event.stage.run
         return dumps(record_of(event, self.worker))
 
     def gap(self, missing: int, reason: str) -> str:
-        """A message that says so."""
+        """A message that says how many lines are missing, and why."""
         return dumps(message_of(f"lines missing: {missing} ({reason})", time.time(), self._run, self.worker))

@@ -1,11 +1,11 @@
-"""Owns lines for people: one event a line, plain text, made to be grepped and cut."""
+"""Log lines for people: each event as one line of plain text."""
 
 from __future__ import annotations
 
 import logging
 import time
 
-from ..core.snapshot import Event, Message, Snapshot
+from ..core.snapshot import Event, EventKind, Message, Snapshot, StageView
 from ..core.text import (
     count,
     data_fact,
@@ -28,19 +28,19 @@ from .lines import FileSpec, LineRenderer
 class LogRenderer(LineRenderer):
     """Writes lines of plain text: no escapes, no carriage returns.
 
-    A line holds the time (ISO 8601 with offset), where in the run it is, ``done/total``, the
-    percentage, then ``name=value`` for metrics, rate and times. By default a line is due at
-    every tenth of a stage, at most one a second and at least one a minute, besides one where a
-    run begins, one for each finished epoch, and one where a run ends.
+    A line holds the time (ISO 8601 with offset), the position in the run, ``done/total``, the
+    percentage, then ``name=value`` for metrics, rate and times. By default there is a line at
+    every tenth of a stage, at most one a second and at least one a minute. The beginning and
+    the end of a run and each finished epoch have lines of their own.
 
     Args:
         file: a path to append to, which may hold ``{rank}``, ``{pid}``, ``{host}`` and ``{time}``;
             or a text stream; or None for `sys.stdout` as it is when a run begins; or a
             `logging.Logger`, whose records have no time in their message, and as attributes
-            the keys that `kbar/schema.json` tells of.
+            the keys that `kbar/schema.json` explains.
         throttle: when a line is due between a stage's beginning and end.
-        messages: whether what others print meanwhile becomes lines as well.
-        level: of a logger's records.
+        messages: whether lines that the program prints meanwhile are written as well.
+        level: the level of a logger's records.
 
     Raises:
         OSError: if the path cannot be appended to.
@@ -63,7 +63,7 @@ class LogRenderer(LineRenderer):
         self.screen = file is None
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Writes the lines."""
+        """Write the lines of the events."""
         if self._logger is None:
             super().draw(snapshot)
             return
@@ -72,44 +72,58 @@ class LogRenderer(LineRenderer):
                 self._logger.log(self._level, "%s", text, extra=record_of(event, self.worker))
 
     def line(self, event: Event | Message) -> str:
-        """The event's line, "" for those that say nothing new: an epoch's line tells of its parts."""
+        """The event's line, "" if it says nothing new."""
         text = f"message {printed(event.text)}" if isinstance(event, Message) and event.text else ""
         text = _text(event) if isinstance(event, Event) else text
         return self._line(event.time, text) if text else ""
 
     def gap(self, missing: int, reason: str) -> str:
-        """A message that says so."""
+        """A message that says how many lines are missing, and why."""
         return self._line(time.time(), f"message lines missing: {missing} ({reason})")
 
     def _line(self, at: float, text: str) -> str:
-        # Where no other worker writes, nobody asks whose a line is.
+        # In a file of a worker's own, lines need no rank.
         shared = not placeholders(self._path or "") & {"rank", "pid", "host"}
         rank = f" rank={self.worker.rank}" if self.worker.rank and shared else ""
         return f"{time_text(at, 'seconds')} {text}{rank}"
 
 
 def _text(event: Event) -> str:
-    """What happened, without when; "" for what says nothing new."""
+    """What happened, without the time; "" for what says nothing new."""
     stage = event.epoch or event.stage
-    told_elsewhere = stage.phase and stage.outcome in (None, "done", "stopped")  # by the epoch's line
-    if (event.kind == "begin" and stage.depth) or (event.kind == "end" and told_elsewhere):
+    if not _is_news(event.kind, stage):
         return ""
-    if event.kind == "progress":
-        words = [stage.path, count(stage).strip(), percentage(stage)]
-    elif event.kind == "begin":
-        words = [stage.path, "begins", "" if stage.total is None else f"total={stage.total}"]
-    elif event.kind == "resume":
-        words = [stage.path, "resumes at", count(stage).strip(), percentage(stage)]
-    else:
-        done = "done" if stage.outcome == "done" else ""
-        words = [stage.path, done, count(stage).strip(), percentage(stage)]
-    words += [text.replace(" ", "_") for text in metric_texts(stage.metrics)]
-    words.append(f"rate={rate(stage.rate, stage.unit).replace(' ', '')}" if stage.rate else "")
-    words.append(f"elapsed={duration(stage.elapsed)}" if event.kind not in ("begin", "resume") else "")
-    words.append(f"eta={eta(stage.remaining, stage.uncertain)}" if stage.remaining is not None else "")
-    run_eta = stage.run_remaining if stage.depth else None
-    words.append(f"run_eta={eta(run_eta, event.above[0].uncertain)}" if run_eta is not None and event.above else "")
-    words.append("=".join(data_fact(stage)).strip("=").replace(" ", "_"))
-    words.append(step_fact(stage).replace(" ", "_"))
-    words += [f"spent_{name.replace(' ', '_')}={took(seconds)}" for name, seconds in spent_facts(stage)]
+    running = event.kind not in ("begin", "resume")
+    root = event.above[0] if event.above and stage.depth else None
+    words = [
+        stage.path,
+        *_happened(event.kind, stage),
+        *(text.replace(" ", "_") for text in metric_texts(stage.metrics)),
+        _field("rate", rate(stage.rate, stage.unit).replace(" ", "")),
+        _field("elapsed", duration(stage.elapsed) if running else ""),
+        _field("eta", eta(stage.remaining, stage.uncertain)),
+        _field("run_eta", eta(stage.run_remaining, root.uncertain) if root else ""),
+        "=".join(data_fact(stage)).strip("=").replace(" ", "_"),
+        step_fact(stage).replace(" ", "_"),
+        *(_field(f"spent_{name.replace(' ', '_')}", took(seconds)) for name, seconds in spent_facts(stage)),
+    ]
     return " ".join(filter(None, words))
+
+
+def _is_news(kind: EventKind, stage: StageView) -> bool:
+    """Whether no other line says the same: an epoch's line says how its phases went, and where they began."""
+    if kind == "begin":
+        return stage.depth == 0
+    return kind != "end" or not stage.phase or stage.outcome in ("interrupted", "error")
+
+
+def _happened(kind: EventKind, stage: StageView) -> list[str]:
+    """What happened to a stage, in words, and where it is."""
+    if kind == "begin":
+        return ["begins", "" if stage.total is None else f"total={stage.total}"]
+    word = "resumes at" if kind == "resume" else "done" if kind != "progress" and stage.outcome == "done" else ""
+    return [word, count(stage).strip(), percentage(stage)]
+
+
+def _field(name: str, text: str) -> str:
+    return f"{name}={text}" if text else ""

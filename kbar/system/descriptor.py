@@ -1,4 +1,4 @@
-"""Owns descriptors that are kbar's own, among all those who open and close theirs."""
+"""Descriptors of kbar's own, which other code may close by mistake."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import weakref
 
 FileId = tuple[int, int]
-"""What tells a file from all others."""
+"""Device and inode, which identify a file."""
 
 
 def file_id(descriptor: int) -> FileId | None:
-    """The file behind a descriptor; None if there is none, or the system does not tell them apart."""
+    """The file that a descriptor leads to; None if it is closed, or the system cannot tell."""
     try:
         found = os.fstat(descriptor)
     except OSError:
@@ -21,13 +21,15 @@ def file_id(descriptor: int) -> FileId | None:
 
 
 class Descriptor:
-    """A descriptor that somebody who closes all he finds may close, and another file then get.
+    """A descriptor that never writes to a wrong file.
+
+    Some programs close all descriptors that they find; the next file to be opened then gets the number of this one.
 
     Args:
-        number: of an open file, which is this one's to close from now on.
+        number: an open descriptor, which this object closes.
 
     Attributes:
-        file: which file that is.
+        file: the file it leads to; None once it is closed.
     """
 
     def __init__(self, number: int) -> None:
@@ -37,21 +39,21 @@ class Descriptor:
 
     @property
     def ours(self) -> bool:
-        """Whether it still is of that file."""
+        """Whether the number still leads to that file."""
         return self.file is not None and file_id(self.number) == self.file
 
     def write(self, data: bytes) -> int:
-        """Writes to that file and no other; returns how many bytes were taken.
+        """Write to that file; return the number of bytes written.
 
         Raises:
-            OSError: if that fails.
+            OSError: if that fails, or the descriptor was closed by other code.
         """
         if not self.ours:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return os.write(self.number, data)
 
     def close(self) -> None:
-        """Closes it, unless somebody has.
+        """Close the descriptor, unless other code has.
 
         Raises:
             OSError: if what was written cannot be stored.
@@ -66,7 +68,7 @@ _all: weakref.WeakSet[Descriptor] = weakref.WeakSet()
 
 
 def close_all() -> None:
-    """Closes all of them, in a forked process: what they lead to is the other's, who may wait for its end."""
+    """Close all of them, in a forked process: a reader of the parent's pipe may wait for its end."""
     for descriptor in list(_all):
-        with contextlib.suppress(OSError):  # the other hears of it too
+        with contextlib.suppress(OSError):  # the parent gets the same error
             descriptor.close()

@@ -1,4 +1,4 @@
-"""Owns a file that lines are appended to: whole lines or none, whatever happens to the file."""
+"""A file that lines are appended to: each line whole or not at all, whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from .descriptor import Descriptor
+from .descriptor import Descriptor, FileId
 from .warnings import warn
 from .worker import this_worker
 
 PLACEHOLDERS = ("rank", "pid", "host", "time")
-"""What a path may hold in braces."""
+"""The names that a path may hold in braces."""
 
-_AGAIN = 60.0  # seconds after which a file that failed is tried again
+_RETRY = 60.0  # seconds after which a file that failed is tried again
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-_FLAGS |= getattr(os, "O_NONBLOCK", 0)  # a fifo that nobody reads must not hold up anything
+_FLAGS |= getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader must not block
 
 
 def placeholders(path: str) -> set[str]:
@@ -29,11 +29,11 @@ def placeholders(path: str) -> set[str]:
 
 
 def check_path(path: str) -> None:
-    """Makes sure that `path` can be appended to, as far as can be told without making it.
+    """Make sure that a file can be appended to, as far as that is known before it exists.
 
     Raises:
-        ValueError: if it holds what is no placeholder, or cannot be a path.
-        OSError: if there is something in the way.
+        ValueError: if `path` is no path, or has an unknown name in braces.
+        OSError: if it is a folder, or may not be written.
     """
     try:
         if not path or "\0" in path:
@@ -42,37 +42,32 @@ def check_path(path: str) -> None:
     except (ValueError, LookupError, AttributeError) as error:
         allowed = "{rank}, {pid}, {host} and {time}, and else doubled braces"
         raise ValueError(f"file must be a path, which may hold {allowed}; got {path!r} ({error})") from None
-    place = Path(os.path.realpath(path))
-    if place.is_dir():
+    found = Path(os.path.realpath(path))
+    if found.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if os.path.islink(path) and os.path.exists(path) and not os.path.isfile(path):  # such as /dev/stdout
         raise ValueError(f"file must be a path of a file; got {path!r}. A stream can be given itself: file=sys.stdout")
-    while not os.path.lexists(place):
-        if {*placeholders(place.name)}:  # whether it exists is known when the run begins
-            place = place.parent
-            continue
-        place = place.parent
-        if place.exists() and not place.is_dir():
+    while not os.path.lexists(found):
+        found = found.parent
+        if found.exists() and not found.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-    if not os.access(place, os.W_OK | (os.X_OK if place.is_dir() else 0)):
+    if not os.access(found, os.W_OK | (os.X_OK if found.is_dir() else 0)):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 class LogFile:
     """Appends lines to a file, in UTF-8, each by one write, so that several processes can share it.
 
-    The directories are made, the permissions are what the umask leaves. A file that was moved,
-    deleted or replaced is made anew at the next line. What cannot be written is counted; after a
-    minute the file is tried again, and the gap marked in it. None of this raises; the first
-    failure of a run is told as a `KbarWarning`.
+    Folders are created. A file that was moved, deleted or replaced is created anew with the next
+    line. Lines that cannot be written are counted; after a minute the file is tried again, and a
+    line says how many are missing. None of this raises an exception; the first failure of a run
+    gives a `KbarWarning`.
 
     Args:
-        path: where; `PLACEHOLDERS` in braces are filled in.
-        gap: makes the line that marks a gap, from the number of lines missing and the reason.
+        path: the file; the `PLACEHOLDERS` in braces are filled in.
+        gap: returns the line that marks a gap, from the number of missing lines and the reason.
         clock: seconds, monotonic.
     """
-
-    ready = True  # a file is never waited for
 
     def __init__(self, path: str, gap: Callable[[int, str], str], clock: Callable[[], float] = time.monotonic) -> None:
         worker = this_worker()
@@ -85,32 +80,32 @@ class LogFile:
         self._latest = ""
 
     def write(self, line: str) -> None:
-        """Appends `line`, or takes note that it is missing."""
+        """Append a line, or count it as missing."""
         self._latest = line
         if self._missing and self._clock() < self._try_at:
             self._missing += 1
             return
         try:
-            self._find()
+            file = self._open_file()
             if self._missing:
-                self._append(self._gap(self._missing, self._reason))
+                _append(file, self._gap(self._missing, self._reason))
                 self._missing = 0
-            self._append(line)
+            _append(file, line)
         except OSError as error:
             self._missing += 1
             self._failed(error)
 
     def commit(self, last: bool) -> None:
-        """After the `last` of a stage, returns once what was written would survive a power failure."""
+        """If the latest line is the `last` of a stage, wait until it would survive a power failure."""
         try:
             if last and self._file and self._file.ours:
                 os.fsync(self._file.number)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a device has nothing to sync
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # as of a device
                 self._failed(error)
 
     def close(self) -> None:
-        """Marks a gap, if there is one and that is possible by now, and closes the file behind the latest line."""
+        """Close the file. If lines are missing, try once more to write the latest, with a mark of the gap."""
         if self._missing:
             self._missing, self._try_at = self._missing - 1, 0.0
             self.write(self._latest)
@@ -118,7 +113,7 @@ class LogFile:
 
     def _failed(self, error: OSError) -> None:
         self._reason = error.strerror or str(error)
-        self._try_at = self._clock() + _AGAIN
+        self._try_at = self._clock() + _RETRY
         self._release()
         warn(f"nothing can be written to {self.path}: {self._reason}. It is tried again every minute; the run goes on.")
 
@@ -131,53 +126,59 @@ class LogFile:
                 if not self._missing:
                     self._failed(error)
 
-    def _find(self) -> None:
-        """Opens the file unless it is open, and still where it was."""
+    def _open_file(self) -> Descriptor:
+        """The file, opened anew unless it is open and still the one at its path."""
         if self._file:
-            try:
-                found = os.stat(self.path)
-            except FileNotFoundError:
-                found = None
-            if self._file.ours and found and (found.st_dev, found.st_ino) == self._file.file:
-                return
+            if self._file.ours and _id_at(self.path) == self._file.file:
+                return self._file
             self._release()
-        if not self._opened:  # a directory that is gone since may be somebody's to take away
+        if not self._opened:  # a folder that has vanished since may have been removed on purpose
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-        self._file = Descriptor(os.open(self.path, _FLAGS, 0o666))
+        self._file = file = Descriptor(os.open(self.path, _FLAGS, 0o666))
         self._opened = True
-        found = os.fstat(self._file.number)
+        found = os.fstat(file.number)
         if not stat.S_ISREG(found.st_mode) and os.path.islink(self.path):
             raise OSError(errno.EINVAL, "it is a link to something that is no file")
         if stat.S_ISREG(found.st_mode) and found.st_size > 0 and self._is_torn():
-            self._file.write(b"\n")
+            file.write(b"\n")
+        return file
 
     def _is_torn(self) -> bool:
-        """Whether the file's last line has no end, as a power failure or another program may have left it."""
+        """Whether the last line of the file has no end, as after a power failure, or if another program wrote it."""
         try:
             for _ in range(5):
                 with open(self.path, "rb") as file:
                     file.seek(-1, os.SEEK_END)
                     if file.read(1) == b"\n":
                         return False
-                time.sleep(0.002)  # somebody else may be writing it just now
-        except OSError:  # not to be read is no fault of a log
+                time.sleep(0.002)  # another process may be writing it just now
+        except OSError:  # a log need not be readable
             return False
         return True
 
-    def _append(self, line: str) -> None:
-        assert self._file is not None
-        data = line.encode("utf-8", "replace") + b"\n"
-        written = self._file.write(data)
-        if written < len(data):
-            self._take_back(written)
-            raise OSError(errno.ENOSPC, "there was no space for a whole line")
 
-    def _take_back(self, written: int) -> None:
-        """Takes back the first part of a line that found no space, if nobody has written since."""
-        assert self._file is not None
-        try:
-            end = os.lseek(self._file.number, 0, os.SEEK_CUR)
-            if os.fstat(self._file.number).st_size == end:
-                os.ftruncate(self._file.number, end - written)
-        except OSError:  # then it is ended once the file is opened anew
-            pass
+def _id_at(path: str) -> FileId | None:
+    """The file at a path; None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _append(file: Descriptor, line: str) -> None:
+    data = line.encode("utf-8", "replace") + b"\n"
+    written = file.write(data)
+    if written < len(data):
+        _take_back(file, written)
+        raise OSError(errno.ENOSPC, "there was no space for a whole line")
+
+
+def _take_back(file: Descriptor, written: int) -> None:
+    """Remove the first part of a line that found no space, unless another process has written since."""
+    try:
+        end = os.lseek(file.number, 0, os.SEEK_CUR)
+        if os.fstat(file.number).st_size == end:
+            os.ftruncate(file.number, end - written)
+    except OSError:  # then a line's end is added when the file is opened anew
+        pass

@@ -132,13 +132,19 @@ class Output:
         """
         if not lines or self.stream is None:
             return
+        text = "".join(f"{line}\n" for line in lines)
+        until = time.monotonic() + _LINE_END  # the user may finish a line meanwhile
+        if not self._is_direct:
+            while self.begun and time.monotonic() < until:
+                time.sleep(0.005)
+            begun, self.begun = self.begun, 0
+            self.write("\n" + text if begun else text)
+            return
         self._wait()
         with self.lock:
             self._flush()
-            until = time.monotonic() + _LINE_END
             while self.begun and time.monotonic() < until:
-                threading.Condition(self.lock).wait(0.005)  # whoever prints may finish the line meanwhile
-            text = "".join(f"{line}\n" for line in lines)
+                threading.Condition(self.lock).wait(0.005)
             self.write("\n" + text if self.begun else text)
             self.begun = 0
 
@@ -150,18 +156,19 @@ class Output:
         """
         if self.stream is None or not text:
             return
-        with self.lock:
-            if self._descriptor and not self._is_replaced:
+        if self._descriptor and self._is_direct:
+            with self.lock:
                 _write_all(self._descriptor, self._encoded(text))
-            else:
-                self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
+        else:  # without the lock, which a print that comes through the same stand-in may hold and wait for it
+            self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
         self.late = False
 
     @property
-    def _is_replaced(self) -> bool:
-        """Whether somebody sees what is written by a `write` of his own on the stream object."""
-        replaced = vars(self.stream).get("write")
-        return replaced is not None and not isinstance(getattr(replaced, "__self__", None), Shadow)
+    def _is_direct(self) -> bool:
+        """Whether text goes by the descriptor, for nobody sees what is written by a `write` of his own."""
+        replaced = vars(self.stream).get("write") if self._descriptor else None
+        is_shadow = isinstance(getattr(replaced, "__self__", None), Shadow)
+        return self._descriptor is not None and (replaced is None or is_shadow)
 
     def _wait(self) -> None:
         """Wait until something is taken, before the lock is needed, which the user's prints need too."""
@@ -267,6 +274,8 @@ def _wait_until_writable(descriptor: int | None) -> None:
 
 def _behind(stream: Any) -> int | None:
     """The descriptor that a stand-in for a stream leads to, most likely."""
+    if isinstance(stream, io.StringIO):
+        return None
     candidates: tuple[Any, Any] = (stream, sys.__stdout__)
     for each in candidates:
         with contextlib.suppress(Exception):  # it may be anything

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Sequence
 from typing import IO, Any
 
-from .environment import surface
+from .environment import place, surface
 from .output import Output
 
 # Escape sequences; n is a number of rows.
@@ -37,11 +37,10 @@ def forget_outputs() -> None:
 
 def _real(stream: Any) -> Any:
     """The terminal's own stream where `stream` stands in for it, such as a tee that also writes a file."""
-    with contextlib.suppress(Exception):  # a stand-in may be anything
-        stream.fileno()
-        return stream
     standard = sys.__stderr__ if stream is sys.stderr else sys.__stdout__
-    return standard if surface(standard) == "terminal" else stream
+    if isinstance(place(stream), tuple):  # it says itself which file it leads to
+        return standard if place(standard) == place(stream) else stream
+    return standard if stream in (sys.stdout, sys.stderr) and surface(standard) == "terminal" else stream
 
 
 class Terminal(Output):
@@ -53,7 +52,6 @@ class Terminal(Output):
     """
 
     is_terminal = True
-    _is_replaced = False  # who replaces `write` to keep what is printed has no use for frames
 
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
@@ -92,6 +90,11 @@ class Terminal(Output):
         """Leave the bars that were drawn last as lines, and the cursor below them."""
         bars, self._last = self._last, ()
         self.draw(bars, ())
+
+    @property
+    def _is_direct(self) -> bool:
+        """Whether frames go by the descriptor: who replaces `write` to keep what is printed has no use for them."""
+        return self._descriptor is not None
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines as they are; bars come back below them with the next frame."""

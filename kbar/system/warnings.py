@@ -1,4 +1,4 @@
-"""Warnings about kbar's own failures: one each run, and never an exception in the run."""
+"""Warnings about kbar's own failures: each is issued once a run, and none is ever an exception in the run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,16 @@ import threading
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType
 from typing import IO, Any
 
-_LIMIT = 100  # warnings that are kept while nobody can be told
-_PIECE = 50  # characters that a terminal takes at once, as good as always, when it takes any
-
+_LIMIT = 100  # warnings that are kept while they cannot be issued or written
 _WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, if nobody has replaced it
 
 _known: set[str] = set()  # the warnings of this run
-_waiting: deque[str] = deque(maxlen=_LIMIT)  # those that nobody was told yet
-_unwritten: deque[str] = deque(maxlen=_LIMIT)  # those that standard error has not taken yet, as they are written
-_telling = threading.Lock()
-_this_thread = threading.local()
+_pending: deque[str] = deque(maxlen=_LIMIT)  # those that are still to be issued
+_unwritten: deque[str] = deque(maxlen=_LIMIT)  # those that standard error could not take yet, as formatted text
+_issuing = threading.Lock()
 _handlers: dict[int, CodeType] = {}  # the code of signal handlers, by its id
 
 
@@ -36,47 +32,34 @@ class KbarWarning(UserWarning):
 
 
 def warn(text: str) -> None:
-    """Tell `text` as a `KbarWarning`, unless this run has done so.
+    """Issue a `KbarWarning`, unless this run has issued it.
 
-    The user's filters and handlers of warnings are honoured, but no filter turns it into an exception. What standard
-    error does not take is told later: with the next warning, or at the program's end.
+    The user's filters and handlers of warnings apply, but no filter makes it an exception. If standard error cannot
+    take it, it is written later: with the next warning, or when the program ends. This is safe on any thread and in
+    any handler of signals or warnings. As it calls the user's handlers, the caller must hold no lock.
     """
     if text not in _known:
         _known.add(text)
-        _waiting.append(text)
-        tell()
+        _pending.append(text)
+        flush()
 
 
-@contextlib.contextmanager
-def postponed() -> Iterator[None]:
-    """A block whose warnings on this thread are told at its end: for code that holds a lock, as handlers are users'."""
-    _this_thread.postpones = depth = getattr(_this_thread, "postpones", 0) + 1
-    try:
-        yield
-    finally:
-        _this_thread.postpones = depth - 1
-        if _waiting:
-            tell()
-
-
-def tell() -> None:
-    """Tell the warnings that nobody was told yet, if this is a moment for it."""
-    # A handler of warnings that itself makes kbar warn, on this thread or another, must not wait for its own end.
-    if getattr(_this_thread, "postpones", 0) or not _telling.acquire(blocking=False):
+def flush() -> None:
+    """Issue and write the warnings that are pending, as at the end of a run. The caller must hold no lock."""
+    if not _issuing.acquire(blocking=False):  # another thread is at it, or a handler of warnings calls this
         return
     try:
-        for _ in range(len(_waiting)):  # what comes meanwhile waits for the next time, lest this never end
-            _show(_waiting.popleft())
-        while _unwritten and not (rest := _write(_unwritten[0])):
+        for _ in range(_LIMIT):  # a limit, as a handler may cause another warning each time
+            if _pending:
+                _issue(_pending.popleft())
+        while _unwritten and _write(_unwritten[0]):
             _unwritten.popleft()
-        if _unwritten:
-            _unwritten[0] = rest
     finally:
-        _telling.release()
+        _issuing.release()
 
 
-def _show(text: str) -> None:
-    """Pass a warning to whoever handles warnings; add it to `_unwritten` if that is nobody but standard error."""
+def _issue(text: str) -> None:
+    """Pass a warning to whatever handles warnings; if that is only standard error, add it to `_unwritten`."""
     action = _action(text)
     warning = KbarWarning(text)
     try:
@@ -89,13 +72,13 @@ def _show(text: str) -> None:
                 _unwritten.append(shown.getvalue())
         elif action != "ignore":
             warnings.showwarning(warning, KbarWarning, "kbar", 0)
-    except Exception as error:  # the handler is somebody else's, and so is its failure
+    except Exception as error:  # the handler is the user's, and so is its failure
         if from_signal(error):
             raise
 
 
 def _action(text: str) -> str:
-    """What the user's filters say is to be done with a warning: "ignore", "error", or any word for showing it."""
+    """What the user's filters want for a warning: "ignore", "error", or else any word, which means to show it."""
 
     def matches(pattern: Any, text: str) -> bool:
         return pattern is None or (pattern == text if isinstance(pattern, str) else bool(pattern.match(text)))
@@ -106,40 +89,38 @@ def _action(text: str) -> str:
     return "default"
 
 
-def _write(text: str) -> str:
-    """Write to standard error without waiting for it; return what it did not take.
+def _write(text: str) -> bool:
+    """Write to standard error without waiting for it; return whether that was possible.
 
     A stream that leads to a file, pipe or terminal is written to by its descriptor: what stays in Python's buffers
     because a disk is full or a pipe closed would change the exit code of the process.
     """
     stream = sys.stderr
     try:
-        if not (_is_real(stream) and _is_writable(stream)):
-            if _is_writable(stream):
-                stream.write(text)
-                text = ""
-            return text
-        with contextlib.suppress(OSError):  # what others have written comes first
-            stream.flush()
-        size = _PIECE if stream.isatty() else len(text)
-        while text and _is_writable(stream):
-            os.write(stream.fileno(), text[:size].encode(stream.encoding, "backslashreplace"))
-            text = text[size:]
+        if not _is_writable(stream):
+            return False
+        if _is_real(stream):
+            with contextlib.suppress(OSError):  # what the program has written comes first
+                stream.flush()
+            os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
+        else:
+            stream.write(text)
     except Exception as error:  # the stream may be anything
         if from_signal(error):
             raise
-    return text
+        return False
+    return True
 
 
 def _is_real(stream: IO[str]) -> bool:
-    """Whether `stream` is as Python opens it, and nobody has replaced its `write`."""
+    """Whether `stream` is as Python opens it, and its `write` has not been replaced."""
     buffer = getattr(stream, "buffer", None)
     raw = getattr(buffer, "raw", buffer)  # with `python -u` there is no buffer
     return type(stream) is io.TextIOWrapper and type(raw) is io.FileIO and "write" not in vars(stream)
 
 
 def _is_writable(stream: IO[str] | None) -> bool:
-    """Whether there is a reader, and space for some text."""
+    """Whether the stream has a reader, and space for text."""
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)  # type: ignore[union-attr]  # None is what except is for
@@ -161,19 +142,12 @@ def from_signal(error: BaseException) -> bool:
 
 def _note_handlers() -> None:
     for number in signal.valid_signals():
-        code = _code_of(signal.getsignal(number))
-        if code is not None:
-            _handlers[id(code)] = code
-
-
-def _code_of(handler: Any) -> CodeType | None:
-    """The code that runs when `handler` is called, None if that is not Python code."""
-    if isinstance(handler, functools.partial):
-        return _code_of(handler.func)
-    if isinstance(handler, MethodType):
-        return _code_of(handler.__func__)
-    function = handler if isinstance(handler, FunctionType) else type(handler).__call__
-    return function.__code__ if isinstance(function, FunctionType) else None
+        handler: Any = signal.getsignal(number)
+        while isinstance(handler, (functools.partial, MethodType)):
+            handler = handler.func if isinstance(handler, functools.partial) else handler.__func__
+        function = handler if isinstance(handler, FunctionType) else type(handler).__call__
+        if isinstance(function, FunctionType):  # else it is no Python code
+            _handlers[id(function.__code__)] = function.__code__
 
 
 def said(value: object) -> str:
@@ -189,7 +163,7 @@ def said(value: object) -> str:
 
 
 def forget() -> None:
-    """A new run begins, in which each warning is told again."""
+    """Begin a new run, in which each warning can be issued again."""
     _known.clear()
     _note_handlers()
 
@@ -209,13 +183,13 @@ def failure(what: str, error: BaseException) -> None:
 
 
 def _after_fork() -> None:
-    """In a forked process: what is still to be told is its parent's to tell."""
-    global _telling
-    _telling = threading.Lock()
-    _waiting.clear()
+    """In a forked process, forget what is pending: the parent issues it."""
+    global _issuing
+    _issuing = threading.Lock()
+    _pending.clear()
     _unwritten.clear()
 
 
-atexit.register(tell)
+atexit.register(flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

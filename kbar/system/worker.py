@@ -1,4 +1,4 @@
-"""Owns which of several workers this process is: its rank, where it runs, whether it serves a pool."""
+"""Detects which of several workers this process is: its rank, its host, whether it serves a pool."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import threading
 import traceback
 from dataclasses import dataclass
 
-# Pairs of variables, rank and number of workers, as launchers set them: Horovod's own, Open MPI's and
-# PMI's (which Horovod and mpirun leave it to), torchrun's, and SLURM's.
+# The variables of launchers for the rank and the number of workers: Horovod's own, those of Open MPI and PMI (which
+# Horovod and mpirun rely on), torchrun's, and SLURM's.
 _VARIABLES = (
     ("HOROVOD_RANK", "HOROVOD_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -20,7 +20,7 @@ _VARIABLES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
     ("SLURM_PROCID", "SLURM_NTASKS"),
 )
-_POOLS = {  # what a pool's process runs: the function, and the end of its module's name
+_POOLS = {  # the function that a pool's process runs, and how the name of its module ends
     "worker": ("multiprocessing.pool",),
     "_process_worker": ("concurrent.futures.process", "loky.process_executor"),
     "_worker_loop": ("torch.utils.data._utils.worker",),
@@ -29,7 +29,7 @@ _POOLS = {  # what a pool's process runs: the function, and the end of its modul
 
 @dataclass(frozen=True)
 class Worker:
-    """One of the processes that train together: `rank` from 0, and where it is to be found."""
+    """One of the processes that train together; ranks count from 0."""
 
     rank: int
     pid: int
@@ -37,16 +37,17 @@ class Worker:
 
 
 def this_worker() -> Worker:
-    """This process, as far as the loaded frameworks and the environment tell by now; rank 0 if it is alone."""
+    """This process, as the loaded frameworks and the environment describe it now; its rank is 0 if it is alone."""
     found = (ask() for ask in (_torch, _jax, _tensorflow, _launcher))
     rank = next((rank for rank in found if rank is not None), 0)
     return Worker(rank, os.getpid(), platform.node())
 
 
 def serves_a_pool() -> bool:
-    """Whether this process works for a pool (multiprocessing's, an executor's, joblib's), whose owner has the screen.
+    """Whether this process belongs to a pool: of multiprocessing, an executor, joblib, or a PyTorch data loader.
 
-    A `multiprocessing.Process` that somebody starts to train in does not.
+    The screen is then the business of the pool's owner. A plain `multiprocessing.Process`, which may be started to
+    train in, belongs to none.
     """
     process = sys.modules.get("multiprocessing.process")
     if process is None or process.parent_process() is None:
@@ -58,8 +59,8 @@ def serves_a_pool() -> bool:
     )
 
 
-# Frameworks are asked only once they are set up for several workers: to ask earlier would load them,
-# or start them with one device.
+# Frameworks are asked only after they were set up for several workers: to ask earlier would load them, or start them
+# with a single device.
 
 
 def _torch() -> int | None:
@@ -67,7 +68,7 @@ def _torch() -> int | None:
     try:
         if distributed and distributed.is_available() and distributed.is_initialized():
             return int(distributed.get_rank())
-    except Exception:  # half imported, or torn down: then it has nothing to say
+    except Exception:  # it is half imported, or shut down
         pass
     return None
 
@@ -77,13 +78,13 @@ def _jax() -> int | None:
     try:
         if jax and jax.distributed.is_initialized():
             return int(jax.process_index())
-    except Exception:  # likewise, and before JAX 0.5 there is no way to ask
+    except Exception:  # likewise, or JAX is older than 0.5 and cannot tell
         pass
     return None
 
 
 def _tensorflow() -> int | None:
-    """From `TF_CONFIG`: the chief, or worker 0 where there is none, comes first; evaluators and servers last."""
+    """The rank that `TF_CONFIG` means: the chief (or worker 0, if there is none) comes first, evaluators come last."""
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         cluster, task = config["cluster"], config["task"]
@@ -91,7 +92,7 @@ def _tensorflow() -> int | None:
         kinds += [task["type"]] if task["type"] not in kinds else []
         before = sum(len(cluster.get(kind, ())) for kind in kinds[: kinds.index(task["type"])])
         return before + int(task["index"])
-    except (KeyError, TypeError, ValueError, AttributeError):  # not set, or not as TensorFlow would have it
+    except (KeyError, TypeError, ValueError, AttributeError):  # not set, or not as TensorFlow documents it
         return None
 
 

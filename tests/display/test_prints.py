@@ -186,7 +186,7 @@ def test_lines_of_a_log_begin_a_line_beside_a_print_that_is_begun(
     monkeypatch.setattr(sys, "stdout", stream)
     stage = begin("log", throttle=kbar.every(steps=5))
     print("loading ... ", end="", flush=True)
-    stage.advance_to(5, current().clock())
+    stage.advance_to(5, clock())
     print("done")
     current().end(stage, "done")
     lines = stream.getvalue().splitlines()
@@ -238,7 +238,7 @@ def test_input_hides_the_bars_and_its_time_counts_for_nothing(
 
     monkeypatch.setattr(builtins, "input", answer)
     stage = begin("rich")
-    stage.advance_to(5, current().clock())
+    stage.advance_to(5, clock())
     clock.advance(1.0)
     assert input("Continue? ") == "yes"
     clock.advance(0.2)
@@ -260,7 +260,7 @@ def test_a_pause_hides_the_bars_and_counts_if_steps_go_on_meanwhile(
     with kbar.pause(), kbar.pause():
         assert lines_of(terminal) == []
         clock.advance(5.0)
-        stage.advance_to(5, current().clock())
+        stage.advance_to(5, clock())
         assert lines_of(terminal) == []
     clock.advance(0.2)
     with current().lock:

@@ -1,4 +1,4 @@
-"""Lines for programs: what they hold, whatever happens, and what reads them."""
+"""Log lines for programs: what they hold, and what reads them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.Fo
 
 
 def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
-    """The lines' objects, each as the schema wants it."""
+    """The objects on the lines, which all match the schema."""
     found = [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
     for each in found:
         VALIDATOR.validate(each)
@@ -44,15 +44,15 @@ def stream() -> io.StringIO:
     return io.StringIO()
 
 
-def test_a_run_as_objects(clock: FakeClock, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stage's begin and end, an epoch's as well, where each lies, what it came to."""
+def test_the_objects_of_a_run(clock: FakeClock, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The beginning and end of each stage, the end of each epoch, where they lie, and their metrics."""
     begin_with(Options(kbar.JsonLinesRenderer(stream)), monkeypatch)
     for _ in life(clock):
         pass
     found = lines_of(stream)
     assert len({(each["run"], each["pid"], each["host"], each["rank"]) for each in found}) == 1
-    told = [(each["event"], each["path"]) for each in found if each["event"] != "progress"]
-    assert told == [
+    ends_and_begins = [(each["event"], each["path"]) for each in found if each["event"] != "progress"]
+    assert ends_and_begins == [
         ("begin", "fit"),
         ("begin", "fit epoch 1/4 train"), ("end", "fit epoch 1/4 train"),
         ("begin", "fit epoch 1/4 validation"), ("end", "fit epoch 1/4 validation"), ("end", "fit epoch 1/4"),
@@ -71,7 +71,7 @@ def test_a_run_as_objects(clock: FakeClock, stream: io.StringIO, monkeypatch: py
     assert (epoch["outcome"], epoch["done"], epoch["total"]) == ("done", 500, 500)
     assert list(epoch["metrics"]) == ["loss", "val_loss", "accuracy", "val_accuracy"]
     assert sum(epoch["spent"].values()) == pytest.approx(epoch["elapsed"])
-    assert epoch["id"] == epoch["above"][0]["id"], "an epoch's id is its run's"
+    assert epoch["id"] == epoch["above"][0]["id"], "an epoch has the id of the stage around it"
     assert found[-1]["outcome"] == "stopped"
 
 
@@ -114,7 +114,7 @@ texts = st.text(st.characters(), max_size=60)
 
 
 @given(text=texts, name=texts, value=st.one_of(texts, st.floats(), st.integers(), st.none(), st.booleans()))
-def test_a_line_is_one_line_of_printable_text_that_says_the_same_when_read(text: str, name: str, value: Any) -> None:
+def test_a_line_is_printable_and_reads_back_as_what_it_was(text: str, name: str, value: Any) -> None:
     stream = io.StringIO()
     with fake_clock():
         renderers = [kbar.JsonLinesRenderer(stream), kbar.LogRenderer(people := io.StringIO())]
@@ -138,7 +138,7 @@ def test_a_line_is_one_line_of_printable_text_that_says_the_same_when_read(text:
 
 
 @given(st.one_of(st.binary(), st.text().map(str.encode), st.just(b"[" * 100_000), st.just(b"1" * 5000)))
-def test_what_is_no_line_of_kbars_is_none(line: bytes) -> None:
+def test_other_text_is_no_record(line: bytes) -> None:
     assert read(line) is None
 
 
@@ -148,7 +148,7 @@ JSON = st.recursive(
 
 
 @given(st.data())
-def test_a_line_with_anything_in_place_of_something_is_read_or_not_but_harms_nobody(data: st.DataObject) -> None:
+def test_a_line_with_any_wrong_value_gives_a_harmless_record_or_none(data: st.DataObject) -> None:
     with fake_clock():
         stage = current().begin("fit", unit="epoch", total=2, options=Options(kbar.JsonLinesRenderer(io.StringIO())))
         event = kbar.Event("progress", 1000.0, stage.view(1001.0))
@@ -196,7 +196,7 @@ def test_a_gap_is_a_message(tmp_path: Path) -> None:
     assert gap["text"] == "lines missing: 2 (Is a directory)"
 
 
-def test_what_others_print_is_told_if_asked_and_goes_where_it_went(
+def test_printed_lines_are_logged_if_wanted_and_still_printed(
     clock: FakeClock, stream: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     people = io.StringIO()
@@ -218,7 +218,7 @@ def test_what_others_print_is_told_if_asked_and_goes_where_it_went(
     ]  # fmt: skip
 
 
-def test_messages_go_above_the_bars_and_into_the_log_once(
+def test_printed_lines_go_above_the_bars_and_into_the_log_once(
     clock: FakeClock, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = VirtualTerminal(60, 10)
@@ -234,7 +234,7 @@ def test_messages_go_above_the_bars_and_into_the_log_once(
     assert sys.stdout is terminal
 
 
-def test_a_logger_gets_records_with_fields_at_the_callers_level(
+def test_a_logger_gets_records_with_fields_at_the_given_level(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logger = logging.getLogger("training")
@@ -261,7 +261,7 @@ def test_a_logger_gets_records_with_fields_at_the_callers_level(
         ({"file": b"a.log"}, TypeError, "file must be a path, a text stream or None; got b'a.log'"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(arguments: Any, error: type[Exception], says: str) -> None:
+def test_wrong_arguments_are_refused(arguments: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         kbar.LogRenderer(**arguments)
 
@@ -274,13 +274,13 @@ def test_arguments_that_make_no_sense_are_refused(arguments: Any, error: type[Ex
         ("/", IsADirectoryError, "directory"),
     ],
 )
-def test_a_log_file_that_makes_no_sense_is_refused(log_file: Any, error: type[Exception], says: str) -> None:
+def test_a_wrong_log_file_is_refused(log_file: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         kbar.stage("train", log_file=log_file)
 
 
 def test_a_log_file_keeps_its_own_throttle(clock: FakeClock, tmp_path: Path) -> None:
-    """The one that is given is the screen's."""
+    """The given one is for the screen."""
     path = tmp_path / "train.log"
     options = Options("none", throttle=kbar.always, log_file=path)
     stage = current().begin("train", unit="step", total=100, options=options)
@@ -291,5 +291,5 @@ def test_a_log_file_keeps_its_own_throttle(clock: FakeClock, tmp_path: Path) -> 
     assert len(path.read_text().splitlines()) == 11
 
 
-def test_a_message_about_no_stage_is_what_the_schema_wants() -> None:
+def test_a_message_about_no_stage_matches_the_schema() -> None:
     VALIDATOR.validate(json.loads(dumps(message_of("x\ny", 0.0, "", Worker(0, 1, "host")))))

@@ -1,4 +1,4 @@
-"""Clean lines: what a pipe, a file and a dumb terminal get."""
+"""Log lines for people, as in a pipe or a file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .test_screens import begin_with, life
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d"
 
 
-def test_a_run_as_lines(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One at every tenth but at most one a second, one for each epoch, one where the run begins and ends."""
+def test_the_lines_of_a_run(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at every tenth, at most one a second, one for each epoch, one where the run begins and where it ends."""
     stream = io.StringIO()
     begin_with(Options(kbar.LogRenderer(stream)), monkeypatch)
     for _ in life(clock):
@@ -46,7 +46,7 @@ def test_a_run_as_lines(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("clock")
-def test_where_a_run_was_cut_short_is_told() -> None:
+def test_lines_say_where_a_run_failed() -> None:
     stream = io.StringIO()
     run = current().begin("fit", unit="epoch", total=2, options=Options(kbar.LogRenderer(stream)))
     current().start_epoch(run)
@@ -59,16 +59,16 @@ def test_where_a_run_was_cut_short_is_told() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_path_is_appended_to_line_by_line(tmp_path: Path) -> None:
+def test_a_file_is_appended_to_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
-    path.write_text("what was there\n", encoding="utf-8")
+    path.write_text("before\n", encoding="utf-8")
     for _ in range(2):
         stage = current().begin("evaluate", unit="step", total=3, options=Options(kbar.LogRenderer(path)))
         assert path.read_text(encoding="utf-8").endswith("evaluate begins total=3\n")
         stage.advance_to(3, current().clock(), {"loss": 0.5})
         current().end(stage, "done")
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "what was there"
+    assert lines[0] == "before"
     assert [line[26:].split(" elapsed")[0].split(" rate")[0] for line in lines[1:]] == [
         "evaluate begins total=3", "evaluate done 3/3 100% loss=0.5000",
         "evaluate begins total=3", "evaluate done 3/3 100% loss=0.5000",
@@ -89,12 +89,12 @@ def test_hostile_names_stay_one_line_of_printable_text() -> None:
 
 
 @pytest.mark.parametrize("value", [5, 2.5, object()])
-def test_what_cannot_be_written_to_is_refused(value: object) -> None:
+def test_a_file_of_a_wrong_type_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="file must be a path, a text stream or None; got"):
         kbar.LogRenderer(value)  # type: ignore[arg-type]  # the mistake under test
 
 
-def test_an_unwritable_path_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_file_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         kbar.LogRenderer(tmp_path)
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""Whole lines or none, whatever happens to the file."""
+"""Log files: whole lines or none, whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def program(code: str, *arguments: object, **options: Any) -> subprocess.Complet
     return subprocess.run(command, check=True, capture_output=True, text=True, **options)
 
 
-def test_directories_are_made_and_permissions_are_what_the_umask_leaves(tmp_path: Path) -> None:
+def test_folders_are_created_and_the_umask_decides_the_permissions(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "train.log"
     before = os.umask(0o027)
     try:
         log = LogFile(str(path), gap)
-        assert not path.parent.exists(), "nothing is made before there is a line"
+        assert not path.parent.exists(), "nothing is created before there is a line"
         log.write("one")
     finally:
         os.umask(before)
@@ -63,7 +63,7 @@ def test_directories_are_made_and_permissions_are_what_the_umask_leaves(tmp_path
     ],
     ids=["moved", "deleted", "replaced"],
 )
-def test_a_file_that_others_rotate_is_made_anew(path: Path, log: LogFile, rotate: Callable[[Path], object]) -> None:
+def test_a_rotated_file_is_created_anew(path: Path, log: LogFile, rotate: Callable[[Path], object]) -> None:
     log.write("before")
     rotate(path)
     log.write("after")
@@ -72,20 +72,20 @@ def test_a_file_that_others_rotate_is_made_anew(path: Path, log: LogFile, rotate
     assert not moved.exists() or moved.read_text() == "before\n"
 
 
-def test_a_file_that_others_cut_goes_on_from_its_beginning(path: Path, log: LogFile) -> None:
+def test_a_truncated_file_goes_on_from_its_beginning(path: Path, log: LogFile) -> None:
     log.write("before")
     os.truncate(path, 0)
     log.write("after")
     assert path.read_text() == "after\n"
 
 
-def test_a_torn_line_of_somebody_elses_is_ended_first(path: Path, log: LogFile) -> None:
+def test_an_unfinished_line_of_another_program_is_ended_first(path: Path, log: LogFile) -> None:
     path.write_text("whole\nto")
     log.write("mine")
     assert path.read_text() == "whole\nto\nmine\n"
 
 
-def test_a_file_that_cannot_be_written_is_tried_again_a_minute_later_and_the_gap_marked(
+def test_a_file_that_fails_is_tried_again_after_a_minute_and_the_gap_marked(
     path: Path, log: LogFile, now: FakeClock, recwarn: pytest.WarningsRecorder
 ) -> None:
     log.write("one")
@@ -107,17 +107,17 @@ def test_a_file_that_cannot_be_written_is_tried_again_a_minute_later_and_the_gap
     )
 
 
-def test_a_gap_at_the_end_is_marked_when_the_run_ends(path: Path, log: LogFile) -> None:
+def test_the_last_line_is_tried_again_when_the_run_ends(path: Path, log: LogFile) -> None:
     path.mkdir()
     with pytest.warns(kbar.KbarWarning):
         log.write("one")
     path.rmdir()
     log.close()
-    assert path.read_text() == "one\n", "what can be written by then is not missing"
+    assert path.read_text() == "one\n", "nothing is missing then"
 
 
-def test_a_full_disk_leaves_no_torn_line(path: Path) -> None:
-    """Of a line of which only a part finds space, nothing stays, and later lines are whole."""
+def test_a_full_disk_leaves_whole_lines_only(path: Path) -> None:
+    """A line that has no space as a whole is taken back."""
     code = """
 import resource, sys
 from kbar.system.logfile import LogFile
@@ -138,7 +138,7 @@ log.write("e")
     assert shown.stderr.count("KbarWarning") == 1
 
 
-def test_a_device_that_is_full_costs_one_warning() -> None:
+def test_a_full_device_gives_one_warning() -> None:
     log = LogFile("/dev/full", gap)
     with pytest.warns(kbar.KbarWarning, match="nothing can be written to /dev/full: No space left on device"):
         log.write("one")
@@ -146,14 +146,14 @@ def test_a_device_that_is_full_costs_one_warning() -> None:
     log.close()
 
 
-def test_a_fifo_that_nobody_reads_holds_up_nothing(path: Path, log: LogFile) -> None:
+def test_a_fifo_without_a_reader_does_not_block(path: Path, log: LogFile) -> None:
     os.mkfifo(path)
     with pytest.warns(kbar.KbarWarning, match="nothing can be written"):
         log.write("one")
 
 
 @pytest.mark.parametrize("target", ["/dev/null", "fifo"])
-def test_a_link_to_what_is_no_file_is_not_followed(path: Path, log: LogFile, target: str) -> None:
+def test_a_link_to_something_else_than_a_file_is_not_followed(path: Path, log: LogFile, target: str) -> None:
     if target == "fifo":
         os.mkfifo(path.parent / target)
         reader = os.open(path.parent / target, os.O_RDONLY | os.O_NONBLOCK)
@@ -185,7 +185,7 @@ for i in range(1000):
     assert sorted(lines) == sorted(f"{n} {i} " + str(n) * (37 * i % 900) for n in range(8) for i in range(1000))
 
 
-def test_a_writer_that_is_killed_leaves_whole_lines(path: Path) -> None:
+def test_a_killed_writer_leaves_whole_lines(path: Path) -> None:
     code = """
 import sys
 from kbar.system.logfile import LogFile
@@ -224,12 +224,12 @@ def test_placeholders_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("/dev/null/train.log", NotADirectoryError, "/dev/null/train.log"),
     ],
 )
-def test_a_path_that_makes_no_sense_is_refused_at_once(path: str, error: type[Exception], says: str) -> None:
+def test_an_impossible_path_is_refused_at_once(path: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         check_path(path)
 
 
-def test_a_path_that_may_not_be_written_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_path_without_permission_is_refused_at_once(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     (tmp_path / "read-only.log").touch(mode=0o400)
@@ -250,18 +250,18 @@ for path in sys.argv[1:]:
     assert program(code, *paths).stdout.splitlines() == paths
 
 
-def test_making_a_renderer_makes_no_file(path: Path) -> None:
+def test_making_a_renderer_creates_no_file(path: Path) -> None:
     kbar.LogRenderer(path)
     kbar.JsonLinesRenderer(path)
     assert not path.exists()
 
 
-def test_a_link_to_a_file_that_is_not_there_yet_is_followed(path: Path) -> None:
+def test_a_link_to_a_file_that_does_not_exist_yet_is_allowed(path: Path) -> None:
     path.symlink_to(path.parent / "there")
     check_path(str(path))
 
 
-def test_after_a_gap_the_latest_line_is_written_at_the_end(path: Path, log: LogFile) -> None:
+def test_the_latest_line_follows_the_mark_of_a_gap_at_the_end(path: Path, log: LogFile) -> None:
     path.mkdir()
     with pytest.warns(kbar.KbarWarning):
         for line in ("one", "two", "the end"):
@@ -271,7 +271,7 @@ def test_after_a_gap_the_latest_line_is_written_at_the_end(path: Path, log: LogF
     assert path.read_text() == "2 missing: Is a directory\nthe end\n"
 
 
-def test_a_relative_path_stays_where_it_was_given(
+def test_a_relative_path_is_relative_to_where_it_was_given(
     clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -284,13 +284,13 @@ def test_a_relative_path_stays_where_it_was_given(
     assert not os.listdir()
 
 
-def test_one_file_on_two_levels_gets_each_line_once(clock: FakeClock, path: Path) -> None:
+def test_a_file_of_two_nested_stages_gets_each_line_once(clock: FakeClock, path: Path) -> None:
     with kbar.stage("outer", renderer="none", log_file=path), kbar.stage("inner", log_file=path):
         pass
-    assert len(path.read_text().splitlines()) == 4 - 1, "an inner stage's beginning has no line"
+    assert len(path.read_text().splitlines()) == 4 - 1, "the beginning of an inner stage has no line"
 
 
-def test_a_log_whose_path_is_broken_by_now_costs_the_screen_nothing(clock: FakeClock, path: Path) -> None:
+def test_a_log_that_fails_leaves_the_screen_alone(clock: FakeClock, path: Path) -> None:
     screen = RecordingRenderer(screen=True)
     stage = kbar.stage("train", renderer=screen, log_file=path)
     path.mkdir()

@@ -68,7 +68,7 @@ def test_the_demo_refuses_a_renderer_there_is_not() -> None:
         # The bar comes last: of the step in which another callback raises it has not heard.
         ("raise RuntimeError('boom')", "fit([Trouble()])", 1, "failed at 20/50"),
         ("os.kill(os.getpid(), signal.SIGINT)", "fit([Trouble()])", -2, "interrupted at 20/50"),
-        ("sys.exit(3)", "fit([Trouble()])", 3, "interrupted at 20/50"),
+        ("sys.exit(3)", "fit([Trouble()])", 3, "failed at 20/50"),
         ("self.model.stop_training = True", "fit([Trouble()])", 0, "stopped at 21/50"),
         ("raise RuntimeError('boom')", "try: fit([Trouble()])\nexcept RuntimeError: fit([])", 0, "failed at 20/50"),
     ],

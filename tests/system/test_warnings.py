@@ -13,14 +13,15 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kbar import KbarWarning
-from kbar.system.warnings import failure, forget, from_signal, postponed, said, tell, warn
+from kbar.system.warnings import failure, forget, from_signal, said, warn
 
-TWO_WARNINGS = "from kbar.system.warnings import tell, warn; warn('one'); warn('two'); warn('one')\n"
+TWO_WARNINGS = "from kbar.system.warnings import flush, warn; warn('one'); warn('two'); warn('one')\n"
 
 
 def ended(code: str, *flags: str, **streams: Any) -> subprocess.CompletedProcess[str]:
@@ -67,8 +68,7 @@ def test_a_full_disk_does_not_change_the_exit_code(flags: list[str]) -> None:
 
 @pytest.mark.parametrize("stand_in", ["", "class Terminal(io.TextIOWrapper):\n    def isatty(self): return True\n"])
 def test_a_closed_pipe_does_not_change_the_exit_code(stand_in: str) -> None:
-    read, write = os.pipe()
-    os.close(read)
+    write = closed_pipe()
     code = "import io, sys\n" + stand_in
     if stand_in:
         code += "sys.stderr = Terminal(open(2, 'wb', closefd=False))\n"
@@ -88,7 +88,7 @@ os.dup2(full, 2)
     one, two, three = (f"kbar:0: KbarWarning: {text}\n" for text in ("one", "two", "three"))
     assert ended(code + "os.dup2(aside, 2)", capture_output=True).stderr == one + two, "at the end of the program"
     assert ended(code + "os.dup2(aside, 2); warn('three')", capture_output=True).stderr == one + two + three
-    assert ended(code + "os.dup2(aside, 2); tell(); os._exit(0)", capture_output=True).stderr == one + two
+    assert ended(code + "os.dup2(aside, 2); flush(); os._exit(0)", capture_output=True).stderr == one + two
 
 
 def test_a_pipe_that_is_not_read_holds_up_nothing() -> None:
@@ -104,9 +104,7 @@ def test_a_pipe_that_is_not_read_holds_up_nothing() -> None:
 
 
 def test_a_recorded_warning_needs_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    with open(write, "w") as broken, pytest.warns(KbarWarning, match="one"):
+    with open(closed_pipe(), "w") as broken, pytest.warns(KbarWarning, match="one"):
         monkeypatch.setattr(sys, "stderr", broken)
         warn("one")
     with pytest.warns(KbarWarning, match="two"):
@@ -134,7 +132,7 @@ def shows_on_standard_error() -> Callable[..., None]:
     return showwarning
 
 
-def test_a_write_that_somebody_has_replaced_gets_warnings() -> None:
+def test_a_replaced_write_of_standard_error_gets_warnings() -> None:
     code = "import sys; texts = []; sys.stderr.write = texts.append\n" + TWO_WARNINGS + "print(len(texts))"
     shown = ended(code, capture_output=True)
     assert (shown.stdout, shown.stderr) == ("2\n", "")
@@ -165,22 +163,8 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_handler_that_fails_and_warns_itself_ends_nothing(handled: list[str]) -> None:
     warn("one")
-    assert handled == ["one"]
+    assert handled == ["one", "from the handler"]
     warn("two")
-    assert handled == ["one", "from the handler", "two"]
-
-
-def test_no_handler_is_called_while_warnings_are_postponed(handled: list[str]) -> None:
-    with postponed():
-        with postponed():
-            warn("one")
-        tell()
-        assert handled == []
-        other = threading.Thread(target=tell)
-        other.start()
-        other.join()
-        assert handled == ["one"], "another thread need not wait"
-        warn("two")
     assert handled == ["one", "from the handler", "two"]
 
 
@@ -195,7 +179,7 @@ def test_a_failure_says_what_why_and_where() -> None:
     assert text.endswith("). The run goes on.")
 
 
-def test_a_failure_is_raised_for_somebody_who_debugs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_raised_while_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KBAR_DEBUG", "1")
     with pytest.raises(ValueError, match="bad"):
         failure("drawing failed", ValueError("bad"))
@@ -273,3 +257,40 @@ def test_a_handler_runs_on_the_main_thread_only() -> None:
     thread.start()
     thread.join()
     assert found == [False]
+
+
+RUN = """
+import io, os, sys
+class Terminal(io.TextIOWrapper):
+    def isatty(self): return True
+{first}
+import kbar
+with kbar.stage("evaluate", total=3, metrics=["none such"]) as stage:
+    for _ in range(3):
+        stage.advance()
+        stage.log(loss=0.5)
+with open({path!r}, "w") as file: file.write("survived")
+"""
+STAND_INS = "sys.stdout, sys.stderr = (Terminal(open(fd, 'wb', closefd=False)) for fd in (1, 2))"
+
+
+def full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def closed_pipe() -> int:
+    read, write = os.pipe()
+    os.close(read)
+    return write
+
+
+@pytest.mark.parametrize("renderer", ["rich", "tqdm", "log"])
+@pytest.mark.parametrize(("output", "first"), [(full_disk, ""), (closed_pipe, STAND_INS)])
+def test_a_run_that_survives_its_output_keeps_its_exit_code(
+    renderer: str, output: Callable[[], int], first: str, tmp_path: Path
+) -> None:
+    stream, path = output(), tmp_path / "survived"
+    env = {**os.environ, "KBAR_RENDERER": renderer}
+    shown = ended(RUN.format(first=first, path=str(path)), stdout=stream, stderr=stream, env=env)
+    os.close(stream)
+    assert (shown.returncode, path.read_text()) == (0, "survived")

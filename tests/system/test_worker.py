@@ -1,4 +1,4 @@
-"""Which of several workers a process is."""
+"""Which of several workers this process is."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_launchers_say_which_worker_this_is(
         ),
     ],
 )
-def test_a_framework_that_is_set_up_knows_best(
+def test_an_initialised_framework_is_asked_before_the_environment(
     name: str, module: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
@@ -78,7 +78,7 @@ def test_a_framework_that_is_set_up_knows_best(
 
 
 @pytest.mark.usefixtures("clock")
-def test_only_the_first_worker_draws_on_the_screen_and_all_write_their_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_worker_draws_on_the_screen_but_all_write_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     screen, log = RecordingRenderer(screen=True), RecordingRenderer()
@@ -88,7 +88,7 @@ def test_only_the_first_worker_draws_on_the_screen_and_all_write_their_logs(monk
     assert [event.kind for event in log.events] == ["begin", "end"]
 
 
-def test_lines_of_other_workers_carry_their_rank_unless_their_file_is_their_own(
+def test_lines_carry_the_rank_unless_the_file_is_the_workers_own(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setenv("RANK", "1")

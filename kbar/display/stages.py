@@ -1,0 +1,163 @@
+"""The tree of stages that are on show, and the events that its changes post to targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..core.snapshot import Event, EventKind, Outcome, StageView
+from ..core.stage import NEVER, Stage
+from ..core.throttle import Tick
+from ..system.warnings import failure, warn
+from .target import Target
+
+if TYPE_CHECKING:
+    from .display import Display
+
+
+class Stages:
+    """The stages of a display. All methods are called with its lock held, but for `rearm` and `reached`.
+
+    Args:
+        display: whose they are.
+
+    Attributes:
+        roots: the outermost stages, oldest first.
+    """
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self.roots: list[Stage] = []
+
+    def all(self) -> list[Stage]:
+        """All stages, outermost first."""
+        return [stage for root in self.roots for stage in root.walk()]
+
+    def as_of_now(self) -> list[Stage]:
+        """All stages, outermost first, with what moves by time alone moved on, and what has lost its owner ended."""
+        self.sweep()
+        now, stages = self._display.clock(), self.all()
+        for stage in reversed(stages):  # inner ones first: by them outer ones know how far they are
+            stage.look(now)
+        return stages
+
+    def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
+        """Tell the targets what has happened to `stage`; `as_line` if a screen keeps a line of it."""
+        targets = self._display.targets.covering(stage)
+        now = self._display.clock()
+        view = stage.view(now)
+        line = (epoch or view) if as_line and stage.leave != "none" else None
+        above = _above(stage, now) if any(not target.renderer.live for target in targets) else ()
+        event = Event(kind, self._display.wall(), view, epoch, line, above)
+        for target in targets:
+            target.post(event)
+
+    # Endings.
+
+    def sweep(self) -> bool:
+        """End what has lost its owner, inner stages first; whether anything has."""
+        found = False
+        for stage in reversed(self.all()):
+            outcome = None if stage.outcome else self._owners_end(stage)
+            if outcome:
+                found = True
+                self.end(stage, outcome)
+            elif stage.epoch_left and not stage.has_running_phases:
+                self._settle_epoch(stage)
+        return found
+
+    def end(self, stage: Stage, outcome: Outcome) -> None:
+        """End `stage`, and what is still open within it, each with its owner's outcome or else this one."""
+        for inner in reversed(list(stage.walk())):
+            if not inner.outcome:
+                own = self._owners_end(inner) if inner is not stage else None
+                complete = inner.phase and inner is not stage and inner.counts.certainly_complete
+                self._end_one(inner, "done" if complete else own or outcome)
+
+    def _owners_end(self, stage: Stage) -> Outcome | None:
+        try:
+            return stage.owner.ended() if stage.owner else None
+        except Exception as error:  # then the stage around ends it
+            stage.owner = None
+            self._display.later(partial(failure, "kbar missed an end", error))
+            return None
+
+    def _end_one(self, stage: Stage, outcome: Outcome) -> None:
+        self._settle_epoch(stage)
+        stage.finish(outcome, self._display.clock())
+        last = all(root.outcome for root in self.roots)
+        self.post("end", stage, as_line=not stage.parent and not last)
+        for target in self._display.targets:
+            target.marks.pop(stage.key, None)
+            if not target.closing and (last or target.is_over):
+                target.final = target.stages(self._display.clock())
+        if not stage.parent:
+            self.roots = [] if last else [root for root in self.roots if root is not stage]
+            for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
+                each.children = []
+
+    def _settle_epoch(self, stage: Stage) -> None:
+        """Count the epoch that the run was left in, if all its phases are done."""
+        stage.watch = NEVER  # the epoch's own line says it all
+        stage.settle_epoch(self._display.clock())
+        self.release_epoch(stage)
+
+    def release_epoch(self, stage: Stage) -> None:
+        """Post the line of an epoch that was held back."""
+        if not stage.held_epoch:
+            return
+        epoch, metrics = stage.held_epoch
+        stage.held_epoch = None
+        chosen = stage.selection.pick(metrics)
+        if metrics and not chosen:
+            known = ", ".join(sorted(map(str, metrics)))
+            text = f"metrics={list(stage.selection.patterns)} match none of this run's metrics: {known}"
+            self._display.later(partial(warn, text))
+        stage.drop_phases()
+        self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.leave == "epochs")
+
+    # When the next line is due.
+
+    def post_line(self, target: Target, stage: Stage) -> None:
+        """Tell `target` to write a line for `stage` as it is now."""
+        now = self._display.clock()
+        target.mark(stage, now)
+        target.post(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
+
+    def reached(self, stage: Stage) -> None:
+        """Post the lines that this very step makes due; on the thread of the step, which holds no lock."""
+        with self._display.lock:
+            if stage.outcome:
+                return  # the step was under way when the stage ended
+            stage.note_first()
+            ticks = self._ticks(stage)
+        due = [target for target, tick in ticks if target.is_due(tick)]
+        with self._display.lock:
+            for target in due:
+                if target.covers(stage):
+                    self.post_line(target, stage)
+        self.rearm(stage)
+        self._display.wake()
+
+    def rearm(self, stage: Stage) -> None:
+        """Set the position at which a line may be due next; without the lock, for a throttle may be the user's.
+
+        What the count has made due and the clock still refuses is left to the target's own thread.
+        """
+        with self._display.lock:
+            ticks, done = self._ticks(stage), stage.done
+        nexts = [target.next_step(tick) for target, tick in ticks]
+        with self._display.lock:
+            if stage.outcome is None:  # else a thread that advances it is to hear that it is over
+                # The first execution is timed by itself.
+                stage.watch = done + 1 if done == stage.initial else min([NEVER, *(n for n in nexts if n > done)])
+
+    def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
+        now = self._display.clock()
+        covering = self._display.targets.covering(stage)
+        return [(target, target.tick(stage, now)) for target in covering if not target.renderer.live]
+
+
+def _above(stage: Stage, now: float) -> tuple[StageView, ...]:
+    return tuple(above.view(now) for above in stage.above)

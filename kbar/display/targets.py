@@ -1,0 +1,165 @@
+"""All targets of a display: which are opened, woken and waited for, and whose streams they use."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..core.snapshot import Message, StreamName
+from ..core.stage import Stage
+from ..core.throttle import Throttle
+from ..options import Options
+from ..renderers import Renderer
+from ..system.warnings import failure, warn
+from ..system.worker import serves_a_pool, this_worker
+from .pause import InputPauses
+from .prints import Prints
+from .target import Target
+from .thread import DrawingThread
+
+if TYPE_CHECKING:
+    from .display import Display
+
+PATIENCE = 0.5  # seconds for which the end of a run waits for its last lines
+_FLOOD = 20_000  # printed lines that a log has yet to write, from which on who prints waits
+
+
+class Targets:
+    """The targets of a display that are open.
+
+    Args:
+        display: whose they are.
+        thread: makes the thread of a target from the function it is to call.
+
+    Attributes:
+        silent: whether nothing is ever drawn on the screen, as in a forked child.
+    """
+
+    def __init__(self, display: Display, thread: Callable[[Callable[[], float | None]], DrawingThread]) -> None:
+        self._display, self._thread = display, thread
+        self._open: list[Target] = []
+        self._prints = Prints(display.before_print, self._tell)
+        self._input = InputPauses(display.pause)
+        self.silent = False
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._open)
+
+    def covering(self, stage: Stage) -> list[Target]:
+        """Those that draw what happens to `stage`."""
+        return [target for target in self._open if target.covers(stage)]
+
+    @property
+    def own_this_thread(self) -> bool:
+        """Whether the thread that asks draws for one of them."""
+        return any(target.thread.is_this_thread for target in self._open)
+
+    def open(self, options: Options, stage: Stage) -> None:
+        """Open what `options` ask for to draw `stage`; without the lock, for a renderer may be the user's."""
+        try:
+            wanted = options.targets(self._screen is not None)
+        except Exception as error:
+            failure("kbar draws nothing", error)
+            return
+        with self._display.lock:
+            found = [self._new(renderer, throttle, stage) for renderer, throttle in wanted]
+        for target in filter(None, found):
+            target.open()
+            if options.capture:
+                with self._display.lock:
+                    self._capture(target)
+            if not target.thread.start():
+                self.close(target)
+
+    def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
+        """A target that is not opened yet; None where there is one already, or is to be none. With the lock held."""
+        same = next((target for target in self._open if target.draws_as(renderer)), None)
+        if same and not same.closing:
+            same.include(stage)
+            return None
+        if same:  # it has yet to close what this one opens
+            renderer = copy.copy(renderer)
+        if renderer.screen and (self.silent or this_worker().rank or serves_a_pool()):
+            return None
+        screen = self._screen
+        if renderer.screen and screen:
+            if type(screen) is not type(renderer):
+                text = f"{type(renderer).__name__} is not used: the screen belongs to the outermost stage, "
+                self._display.later(partial(warn, f"{text}which draws with {type(screen).__name__}"))
+            return None
+        self._open.append(Target(self._display, renderer, throttle, [] if renderer.screen else [stage], self._thread))
+        return self._open[-1]
+
+    @property
+    def _screen(self) -> Renderer | None:
+        """The renderer that has the screen."""
+        return next((t.renderer for t in self._open if t.renderer.screen and not t.closing), None)
+
+    def _capture(self, target: Target) -> None:
+        """Keep the user's prints apart from what `target` draws, and tell it of them if it wants to know."""
+        if target.output:
+            self._prints.share(target.output)
+            if target.output.is_terminal:
+                self._input.install()
+        target.captures = target.renderer.captures
+        if target.captures:
+            self._prints.listen()
+
+    def close(self, target: Target) -> None:
+        """Give back the streams that only `target` has used, which has drawn its last."""
+        with self._display.lock:
+            self._display.pauses.end(target)
+            self._open = [other for other in self._open if other is not target]
+            outputs = {other.output for other in self._open if other.output}
+            self._prints.release(outputs, any(other.captures for other in self._open))
+            if not any(output.is_terminal for output in outputs):
+                self._input.remove()
+
+    def release_streams(self) -> None:
+        """Give back all streams, and `input`; takes no lock, for a forked child cannot have it."""
+        self._prints.release(set(), listening=False)
+        self._input.remove()
+
+    def _tell(self, stream: StreamName, text: str) -> None:
+        """Post a printed line to the logs that want it; takes no lock, for anybody may print at any moment."""
+        message = Message(stream, text, self._display.wall(), self._run)
+        for target in self._open:
+            if target.captures:
+                target.post(message)
+                target.thread.wake()
+                if len(target.events) > _FLOOD and not target.thread.is_this_thread:
+                    time.sleep(0.001)
+
+    @property
+    def _run(self) -> str:
+        """The name of the run that a printed line belongs to."""
+        roots = self._display.stages.roots
+        return roots[-1].run if roots else ""
+
+    @property
+    def are_closing(self) -> bool:
+        """Whether any has yet to draw its last, and is waited for."""
+        return any(target.closing and not target.late for target in self._open)
+
+    def hide(self) -> None:
+        """Take the bars away."""
+        for target in self._open:
+            if target.output:
+                target.output.hide()
+
+    def wake(self) -> None:
+        """See to it that what is due is drawn soon."""
+        for target in self._open:
+            target.wake()
+
+    def wait(self, *, with_lines: bool) -> None:
+        """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
+        with self._display.lock:
+            lines = [t for t in self._open if with_lines and t.renderer.screen and not t.renderer.live]
+            waited = [t for t in self._open if t.closing or (t in lines and not t.is_drained)]
+        until = time.monotonic() + PATIENCE
+        for target in waited:
+            target.wait(until - time.monotonic())

@@ -1,0 +1,103 @@
+"""Reads the records of log files: those that are finished, and those that grow."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from ..renderers.jsonl import LONGEST
+from .read import Record, read
+
+_TAIL = 1 << 18  # bytes at the end of a file that are read of what it holds at first
+
+
+class Follower:
+    """Reads the lines of a growing file: before it exists, through rotation, and after truncation.
+
+    The file is opened anew at each look: network file systems ask only then how long it is.
+
+    Args:
+        path: the file.
+        tail: how many bytes at the end of an existing file are read, from the next whole line on; None for all.
+    """
+
+    def __init__(self, path: str, tail: int | None = _TAIL) -> None:
+        self.path = path
+        self._tail = tail
+        self._file: IO[bytes] | None = None
+        self._begun = b""
+
+    def lines(self) -> Iterator[bytes]:
+        """The whole lines that are new.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        try:
+            file = _open(self.path)
+        except FileNotFoundError:
+            yield from self._new_lines()  # what was written before the file was removed
+            return
+        size = os.fstat(file.fileno()).st_size
+        if self._file is None:
+            if self._tail is not None and size > self._tail:
+                file.seek(size - self._tail)
+                file.readline()
+        elif os.path.sameopenfile(file.fileno(), self._file.fileno()):
+            at = self._file.tell()
+            if at > size:  # the file was truncated
+                at, self._begun = 0, b""
+            file.seek(at)
+            self._file.close()
+        else:
+            yield from self._new_lines()
+            self._file.close()
+            self._begun = b""
+        self._file = file
+        yield from self._new_lines()
+
+    def _new_lines(self) -> Iterator[bytes]:
+        while self._file and (piece := self._file.read(LONGEST)):
+            *lines, self._begun = (self._begun + piece).split(b"\n")
+            if len(self._begun) > LONGEST:  # too long for kbar's, and so will be the rest of it
+                lines, self._begun = [*lines, self._begun], b""
+            yield from lines
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+
+def _open(path: str) -> IO[bytes]:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file, whose end can be watched", path)
+    return open(path, "rb")
+
+
+def records(lines: Iterable[bytes], skipped: Counter[str], name: str) -> Iterator[Record]:
+    """The records on these lines; lines that are not kbar's are counted under `name`."""
+    for line in lines:
+        record = read(line)
+        if record:
+            yield record
+        elif line.strip():
+            skipped[name] += 1
+
+
+def recorded(path: str, skipped: Counter[str]) -> Iterator[Record]:
+    """All records of a file, or with ``-`` of the standard input.
+
+    Args:
+        path: a JSON-lines log.
+        skipped: counts the lines that are not kbar's.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with open(0 if path == "-" else path, "rb") as file:
+        yield from records(iter(lambda: file.readline(LONGEST + 1), b""), skipped, path)
