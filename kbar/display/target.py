@@ -80,6 +80,13 @@ class Target:
         """Whether nothing is left to draw."""
         return self.is_closed or not (self.events or self._draws)
 
+    @property
+    def owes_lines(self) -> bool:
+        """Whether a line of an epoch or a stage that is over is yet to be drawn where the user prints."""
+        posted = [event for event in self.events.copy() if isinstance(event, Event)]
+        lines = [e for e in posted if (e.line if self.renderer.live else e.kind in ("epoch", "end"))]
+        return self.renderer.screen and bool(lines) and not self.is_closed
+
     def draws_as(self, renderer: Renderer) -> bool:
         """Whether `renderer` is its own, or one that writes to the same file."""
         own = self.renderer
