@@ -227,7 +227,7 @@ class Display:
 
     def pause(self) -> AbstractContextManager[None]:
         """A block in which bars are hidden, and time does not count unless steps go on."""
-        return paused(self.pauses, self.targets.hide)
+        return paused(self, explicit=True)
 
     def _skip(self, seconds: float) -> None:
         """Take so many seconds out of the clock."""
