@@ -111,10 +111,6 @@ def test_all_public_names_are_there() -> None:
         kbar.nonsense  # noqa: B018  # asking is the test
 
 
-def is_assigned(node: ast.AST) -> bool:
-    return isinstance(node, (ast.Attribute, ast.Name)) and isinstance(node.ctx, ast.Store)
-
-
 def defined(path: Path) -> set[str]:
     """The names that a module defines: its own, those of its classes as ``Class.name``, and all by themselves."""
     found = set()
@@ -123,10 +119,11 @@ def defined(path: Path) -> set[str]:
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
             found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
-            found |= {f"{node.name}.{inner.attr}" for inner in ast.walk(node) if is_assigned(inner)}
+            attributes = (inner for inner in ast.walk(node) if isinstance(inner, ast.Attribute))
+            found |= {f"{node.name}.{each.attr}" for each in attributes if isinstance(each.ctx, ast.Store)}
         if isinstance(node, ast.arg):
             found.add(node.arg)
-        if isinstance(node, ast.Name) and is_assigned(node):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
     return found
 
