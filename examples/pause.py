@@ -1,27 +1,20 @@
-"""Pauses the bars while the program asks a question in its own way; with `input` they pause by themselves.
+"""Pauses the bars while something else draws on the terminal: here an upload with a bar of tqdm's own."""
 
-python examples/pause.py --ask
-"""
-
-import sys
 import time
+
+from tqdm import tqdm
 
 import kbar
 
 
-def ask(question: str) -> str:
-    """Return the answer to a question; "y" if nobody is to be asked."""
-    print(question, end="", flush=True)
-    if "--ask" in sys.argv:
-        return sys.stdin.readline().strip()
-    print("y")
-    return "y"
+def upload(parts: int) -> None:
+    """Simulate an upload that shows its own progress; not outside a terminal, as `disable=None` says."""
+    for _ in tqdm(range(parts), "upload", disable=None):
+        time.sleep(0.02)
 
 
-for number in kbar.track(range(100), label="copy", unit="file"):
+for number in kbar.track(range(100), label="render", unit="frame"):
     time.sleep(0.02)
-    if number == 50:
-        with kbar.pause():  # bars are hidden, and the time does not count
-            answer = ask("Go on? [y/n] ")
-        if answer != "y":
-            break
+    if number % 40 == 39:
+        with kbar.pause():  # bars are hidden, and the time does not count in rates and remaining times
+            upload(parts=50)
