@@ -156,7 +156,7 @@ class Display:
             stage.next_due = NEVER  # the epoch's own line says it all
             stage.finish_epoch(now, metrics)
             for target in self.targets:
-                target.mark(stage, now)
+                target.schedule.mark(stage, now)
             if not hold:
                 self.stages.release_epoch(stage)
         self.wake()
