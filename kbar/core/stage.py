@@ -123,7 +123,7 @@ class Stage(Node):
     Args:
         label: what the stage is called in code and logs, and its bar if it has no `title`.
         now: when it begins.
-        on_watch: called on the advancing thread once the position reaches `watch`.
+        on_due: called on the advancing thread once the position reaches `next_due`.
         parent: the stage this one lies within.
         unit: what is counted, singular.
         total: how many there are, None if unknown.
@@ -140,7 +140,7 @@ class Stage(Node):
         counts: how far the stage is.
         forecast: what is expected of it.
         logged: the latest metrics that were logged; they hold wherever a step brought none of its own.
-        watch: the position at which `on_watch` is called.
+        next_due: the position at which `on_due` is called.
         held: whether a `with` block keeps the stage open.
         held_epoch: the picture of an epoch that is over and whose line is yet to come, and its metrics.
         epoch_logged: what the line of the running epoch is to show if nobody reports its end; None if phases of it are
@@ -153,7 +153,7 @@ class Stage(Node):
         label: str,
         *,
         now: float,
-        on_watch: Callable[[Stage], None],
+        on_due: Callable[[Stage], None],
         parent: Stage | None = None,
         unit: str = "it",
         total: int | None = None,
@@ -182,8 +182,8 @@ class Stage(Node):
         self.epoch_logged: Logged | None = None
         self.held_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
         self.logged = Logged()
-        self.watch: float = NEVER
-        self._on_watch = on_watch
+        self.next_due: float = NEVER
+        self._on_due = on_due
         self._spent = TimeSpent()
         self._totals: dict[str, int] = {}  # how many units the latest phases had, by label
         self._left_at = 0  # where its parent was when this stage ended
@@ -194,12 +194,12 @@ class Stage(Node):
     def advance_to(self, done: int, now: float, metrics: Mapping[str, object] | None = None) -> None:
         """Take note that at time `now` the position is `done`; it may be further already."""
         self._landed.append((done, now, metrics))
-        if done >= self.watch:
-            self._on_watch(self)
+        if done >= self.next_due:
+            self._on_due(self)
 
     def log(self, metrics: Mapping[str, object], now: float, tell: Tell) -> None:
         """Take note of metrics at time `now`, on the thread that computed them; `tell` is called with warnings."""
-        self.logged.log(metrics, now, tell, soon=self.watch <= self._landed[-1][0] + 1)
+        self.logged.log(metrics, now, tell, soon=self.next_due <= self._landed[-1][0] + 1)
 
     # Events.
 
@@ -253,7 +253,7 @@ class Stage(Node):
         if self.phase and self.parent:
             self.counts.ended = self.started + self.counts.busy(now)  # what comes after the last step is not its time
             self.parent._phase_over(self, now)
-        self.watch = -1  # from now on, whoever advances the stage is told that it is over
+        self.next_due = -1  # from now on, whoever advances the stage is told that it is over
         self._left_at = self.parent.done if self.parent else 0
         if outcome == "done" and self.counts.confirm_total() and self.phase and self.parent:
             self.parent._totals[self.label] = self.done

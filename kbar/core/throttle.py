@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 __all__ = ["Throttle", "Tick", "always", "as_throttle", "every", "never"]
 
@@ -35,6 +35,13 @@ class Tick:
     drawn_done: int
 
 
+class Due(NamedTuple):
+    """When a draw may be due next: from a position on, and from a time (s) on; infinite for never."""
+
+    position: float = math.inf
+    time: float = math.inf
+
+
 class Throttle(ABC):
     """A pure predicate on a `Tick`: whether a draw is due. Throttles combine with ``|`` and ``&``."""
 
@@ -42,17 +49,12 @@ class Throttle(ABC):
     def __call__(self, tick: Tick) -> bool:
         """Whether a draw is due."""
 
-    def next_step(self, tick: Tick) -> float:
-        """Return the position from which the count alone makes a draw due; infinite for never.
+    def next_due(self, tick: Tick) -> Due:
+        """Return from when on the count alone, and from when on the time alone, may make a draw due.
 
-        A log's line is decided on at the very step that it names. With this position known, no other step has to ask.
+        A log's line is decided on at the very step that it names. With this known, no other step has to ask.
         """
-        return math.inf
-
-    @property
-    def period(self) -> float:
-        """The seconds after which time alone makes a draw due; infinite for never."""
-        return math.inf
+        return Due()
 
     def __or__(self, other: object) -> Throttle:
         return _Or(self, as_throttle(other))
@@ -77,9 +79,9 @@ class _Every(Throttle):
         # 0.3 - 0.2 is a little less than 0.1.
         if self.seconds is not None and tick.now - tick.drawn_at >= self.seconds - 1e-6:
             return True
-        return tick.done >= self.next_step(tick)
+        return tick.done >= self.next_due(tick).position
 
-    def next_step(self, tick: Tick) -> float:
+    def next_due(self, tick: Tick) -> Due:
         # Draws are due at multiples, not at distances from the last draw: a jump over one or several of them makes one
         # draw due, and a late draw does not shift the next.
         nearest = math.inf
@@ -90,11 +92,7 @@ class _Every(Throttle):
             # Without the last factors, 0.7 * 10 / 0.7 might be 9.999…, and the same multiple due twice.
             passed = math.floor(tick.drawn_done / share * (1 + 1e-12))
             nearest = min(nearest, math.ceil((passed + 1) * share * (1 - 1e-12)))
-        return nearest
-
-    @property
-    def period(self) -> float:
-        return math.inf if self.seconds is None else self.seconds
+        return Due(nearest, math.inf if self.seconds is None else tick.drawn_at + self.seconds)
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,8 @@ class _Constant(Throttle):
     def __call__(self, tick: Tick) -> bool:
         return self.due
 
-    def next_step(self, tick: Tick) -> float:
-        return tick.drawn_done + 1 if self.due else math.inf
+    def next_due(self, tick: Tick) -> Due:
+        return Due(tick.drawn_done + 1) if self.due else Due()
 
 
 @dataclass(frozen=True)
@@ -115,37 +113,37 @@ class _Custom(Throttle):
     def __call__(self, tick: Tick) -> bool:
         return bool(self.function(tick))
 
-    def next_step(self, tick: Tick) -> float:
+    def next_due(self, tick: Tick) -> Due:
         # The function may wait for any step, so each has to ask.
-        return tick.done + 1
+        return Due(tick.done + 1)
 
 
 @dataclass(frozen=True)
-class _Combined(Throttle):
+class _Or(Throttle):
     left: Throttle
     right: Throttle
 
-    @property
-    def period(self) -> float:
-        return min(self.left.period, self.right.period)
-
-
-class _Or(_Combined):
     def __call__(self, tick: Tick) -> bool:
         return self.left(tick) or self.right(tick)
 
-    def next_step(self, tick: Tick) -> float:
-        return min(self.left.next_step(tick), self.right.next_step(tick))
+    def next_due(self, tick: Tick) -> Due:
+        left, right = self.left.next_due(tick), self.right.next_due(tick)
+        return Due(min(left.position, right.position), min(left.time, right.time))
 
 
-class _And(_Combined):
+@dataclass(frozen=True)
+class _And(Throttle):
+    left: Throttle
+    right: Throttle
+
     def __call__(self, tick: Tick) -> bool:
         return self.left(tick) and self.right(tick)
 
-    def next_step(self, tick: Tick) -> float:
+    def next_due(self, tick: Tick) -> Due:
         # The later one of two counts. Of a count and a time, the count: from there on, time decides, and frames ask.
-        finite = [s for s in (self.left.next_step(tick), self.right.next_step(tick)) if s < math.inf]
-        return max(finite, default=math.inf)
+        left, right = self.left.next_due(tick), self.right.next_due(tick)
+        finite = [due.position for due in (left, right) if due.position < math.inf]
+        return Due(max(finite, default=math.inf), min(left.time, right.time))
 
 
 ThrottleSpec = Union[Throttle, Callable[[Tick], bool]]

@@ -96,7 +96,7 @@ class Display:
             stage = Stage(
                 label,
                 now=self.clock(),
-                on_watch=self.stages.reached,
+                on_due=self.stages.reached,
                 parent=parent,
                 **(options or _NO_OPTIONS).of_stages,
                 **facts,
@@ -112,7 +112,7 @@ class Display:
             self.stages.post("begin", stage)
             if initial:
                 self.stages.post("resume", stage)
-        self.stages.rearm(stage)
+        self.stages.set_next_due(stage)
         scope.enter(stage)
         self.wake()
         return stage
@@ -130,7 +130,7 @@ class Display:
     def add_targets(self, stage: Stage, options: Options) -> None:
         """Draw `stage`, which has begun already, by further targets."""
         self.targets.open(options, stage)
-        self.stages.rearm(stage)
+        self.stages.set_next_due(stage)
         self.wake()
 
     def start_at(self, stage: Stage, initial: int) -> None:
@@ -140,7 +140,7 @@ class Display:
                 return
             stage.start_at(initial)
             self.stages.post("resume", stage)
-        self.stages.rearm(stage)
+        self.stages.set_next_due(stage)
 
     def start_epoch(self, stage: Stage) -> None:
         """Begin an epoch of `stage`."""
@@ -153,7 +153,7 @@ class Display:
         """End an epoch of `stage`; `hold` its line back until the run goes on, for `metrics` that come late."""
         with self.lock:
             now = self.clock()
-            stage.watch = NEVER  # the epoch's own line says it all
+            stage.next_due = NEVER  # the epoch's own line says it all
             stage.finish_epoch(now, metrics)
             for target in self.targets:
                 target.mark(stage, now)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """The stages of a display. All methods are called with its lock held, but for `rearm` and `reached`.
+    """The stages of a display. All methods are called with its lock held, but for `set_next_due` and `reached`.
 
     Args:
         display: whose they are.
@@ -99,7 +99,7 @@ class Stages:
 
     def _settle_epoch(self, stage: Stage) -> None:
         """Count the epoch that the run was left in, if all its phases are done."""
-        stage.watch = NEVER  # the epoch's own line says it all
+        stage.next_due = NEVER  # the epoch's own line says it all
         stage.settle_epoch(self._display.clock())
         self.release_epoch(stage)
 
@@ -137,21 +137,21 @@ class Stages:
             for target in due:
                 if target.covers(stage):
                     self.post_line(target, stage)
-        self.rearm(stage)
+        self.set_next_due(stage)
         self._display.wake()
 
-    def rearm(self, stage: Stage) -> None:
+    def set_next_due(self, stage: Stage) -> None:
         """Set the position at which a line may be due next; without the lock, for a throttle may be the user's.
 
         What the count has made due and the clock still refuses is left to the target's own thread.
         """
         with self._display.lock:
             ticks, done = self._ticks(stage), stage.done
-        nexts = [target.next_step(tick) for target, tick in ticks]
+        nexts = [target.next_due(tick).position for target, tick in ticks]
         with self._display.lock:
             if stage.outcome is None:  # else a thread that advances it is to hear that it is over
                 # The first execution is timed by itself.
-                stage.watch = done + 1 if done == stage.initial else min([NEVER, *(n for n in nexts if n > done)])
+                stage.next_due = done + 1 if done == stage.initial else min([NEVER, *(n for n in nexts if n > done)])
 
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
         now = self._display.clock()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..core.metrics import fetched
 from ..core.snapshot import Event, Message, Snapshot, StageView
 from ..core.stage import Stage
-from ..core.throttle import Throttle, Tick
+from ..core.throttle import Due, Throttle, Tick
 from ..renderers import Renderer
 from ..system.output import Output
 from ..system.warnings import failure, warn
@@ -23,6 +22,7 @@ _T = TypeVar("_T")
 _MOST_IN_A_FRAME = 1_000  # events
 _MOST = 100_000  # events that are kept for an output that does not take them
 _FRAME = 0.1  # seconds between two frames, unless the throttle wants it otherwise
+_FASTEST = 0.02
 _LOOK = 0.5  # seconds after which somebody looks for stages that have lost their owner, at the latest
 _REST = 4  # a screen rests for so many times as long as it took to draw
 
@@ -119,19 +119,14 @@ class Target:
         No line says the same again but because of the time, and none is for the last step: the stage's end says it.
         """
         if not self.renderer.live:
-            again = tick.done == tick.drawn_done and tick.now - tick.drawn_at < self.period
+            again = tick.done == tick.drawn_done and tick.now < self.next_due(tick).time
             if again or (tick.total is not None and tick.done >= tick.total):
                 return False
         return bool(self._guarded(lambda: self._throttle(tick)))
 
-    def next_step(self, tick: Tick) -> float:
-        """The position from which the count alone makes a draw due."""
-        return self._guarded(lambda: self._throttle.next_step(tick)) or math.inf
-
-    @property
-    def period(self) -> float:
-        """How often time alone makes a draw due, in seconds."""
-        return self._guarded(lambda: self._throttle.period) or math.inf
+    def next_due(self, tick: Tick) -> Due:
+        """From when on a draw may be due."""
+        return self._guarded(lambda: self._throttle.next_due(tick)) or Due()
 
     # Its life.
 
@@ -225,7 +220,7 @@ class Target:
                 self.marks = {leaf.key: (now, leaf.done) for leaf in leaves}
                 return Snapshot(self.final if self.final is not None else self.stages(now), events)
         for stage in due:
-            self._display.stages.rearm(stage)
+            self._display.stages.set_next_due(stage)
         return Snapshot((), events) if events else None
 
     def stages(self, now: float) -> tuple[StageView, ...]:
@@ -248,13 +243,15 @@ class Target:
 
     def _until_next(self) -> float:
         """Seconds until something may be due."""
-        if not self.renderer.live:
-            return min(_LOOK, max(_FRAME, self.period))
-        period = max(0.02, min(_FRAME, self.period))
         with self._display.lock:
-            stages = self._display.stages.all()
-            # In step with the seconds of the run's clock, so that none is shown late.
-            late = (self._display.clock() - stages[0].started) % period if stages else 0.0
+            now, stages = self._display.clock(), self._display.stages.all()
+            ticks = [self.tick(stage, now) for stage in stages if stage.is_leaf and self.covers(stage)]
+            began = stages[0].started if stages else now
+        dues = [(tick, self.next_due(tick).time) for tick in ticks]
+        if not self.renderer.live:
+            return min([_LOOK, *(max(_FRAME, time - now) for _, time in dues)])
+        period = max(_FASTEST, min([_FRAME, *(time - tick.drawn_at for tick, time in dues)]))
+        late = (now - began) % period  # in step with the seconds of the run's clock, so that none is shown late
         return period - late + (period if late > period / 2 else 0.0)
 
     def _close(self) -> None:

@@ -216,7 +216,7 @@ class Feed(Generic[T]):
                 untimed = plan(now - since, 1)
                 if not untimed:
                     continue
-                first, limit = done, min(done + untimed, int(stage.watch))
+                first, limit = done, min(done + untimed, int(stage.next_due))
                 for item in iterator:
                     yield item
                     done += 1

@@ -97,10 +97,10 @@ def test_throttles_are_pure(throttle: Throttle, tick: Tick) -> None:
 
 
 @given(counting, ticks)
-def test_no_throttle_that_counts_is_due_before_its_next_step(throttle: Throttle, tick: Tick) -> None:
-    """Lines are asked for only from `next_step` on: a step that is due earlier would be missed."""
+def test_no_throttle_that_counts_is_due_before_its_next_due_position(throttle: Throttle, tick: Tick) -> None:
+    """Lines are asked for only from `next_due` on: a step that is due earlier would be missed."""
     if throttle(tick):
-        assert tick.done >= throttle.next_step(tick)
+        assert tick.done >= throttle.next_due(tick).position
 
 
 @given(st.integers(1, 500), st.integers(1, 10_000), st.lists(st.integers(1, 700), min_size=1, max_size=50))
