@@ -16,12 +16,9 @@ import pytest
 
 import kbar
 
-from .conftest import Trials, read_all
+from .conftest import ALL, BARS, Trials, read_all
 
 pytestmark = pytest.mark.slow
-
-ALL = 99  # steps of a training that nothing has ended
-BARS = ("rich", "tqdm")
 
 
 class BeginsAnew:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Trials
+from .conftest import BARS, Trials
 
 pytestmark = pytest.mark.slow
 
-BARS = ("rich", "tqdm")
 
 INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"
 

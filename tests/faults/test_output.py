@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Trials, read_all
+from .conftest import ALL, BARS, Trials, read_all
 
 pytestmark = pytest.mark.slow
 
@@ -26,9 +26,6 @@ with contextlib.suppress(BlockingIOError):
     while True: os.write(1, b"." * 1000)
 os.set_blocking(1, True)
 """
-ALL = 99  # steps of a training that nothing has ended
-
-BARS = ("rich", "tqdm")
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,9 @@ import re
 
 import pytest
 
-from .conftest import Trials
+from .conftest import BARS, Trials, printed
 
-BARS = ("rich", "tqdm")
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("renderer", BARS)]
-
-
-def printed(text: str, pattern: str) -> list[str]:
-    """The lines that are nothing but what matches."""
-    return [line for line in text.splitlines() if re.fullmatch(pattern, line)]
 
 
 def test_prints_of_all_kinds(trials: Trials, renderer: str) -> None:
