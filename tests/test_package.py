@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import keyword
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import kbar
+from kbar.core.snapshot import Outcome
 
 from .helpers import run_python
 
 PACKAGE = Path(kbar.__file__).parent
+ROOT = Path(__file__).parent.parent
 
 # A folder imports only folders further down; what lies in one line may import each other.
 HOUSE = (
@@ -106,3 +111,44 @@ def test_all_public_names_are_there() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", kbar.__version__)
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         kbar.nonsense  # noqa: B018  # asking is the test
+
+
+def defined(path: Path) -> set[str]:
+    """The names that a module defines: its own, those of its classes as ``Class.name``, and all by themselves."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+            attributes = (inner for inner in ast.walk(node) if isinstance(inner, ast.Attribute))
+            found |= {f"{node.name}.{each.attr}" for each in attributes if isinstance(each.ctx, ast.Store)}
+        if isinstance(node, ast.arg):
+            found.add(node.arg)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_each_path_in_the_architecture_page_exists() -> None:
+    for path in re.findall(r"`([\w/.]*(?:/|\.py))`", PAGE):
+        assert (ROOT / path).exists() or (PACKAGE / path).exists(), path
+
+
+def test_each_function_in_the_architecture_page_is_in_the_module_beside_it() -> None:
+    rows = re.findall(r"^\| `([\w/]+\.py)` \| (.*?) \|", PAGE, flags=re.MULTILINE)
+    assert len(rows) > 30
+    for path, names in rows:
+        assert {*re.findall(r"`(.*?)`", names)} <= defined(PACKAGE / path), path
+
+
+def test_each_name_in_the_architecture_page_exists() -> None:
+    known = {*dir(builtins), *keyword.kwlist, *sys.stdlib_module_names, *get_args(Outcome)}
+    known |= {f"kbar.{name}" for name in (*dir(kbar), *modules())}
+    for path in modules().values():
+        known |= defined(path)
+    for name in re.findall(r"`([\w.]+)(?:\(\))?`", PAGE):
+        assert name in known or name.endswith(".py"), name
