@@ -6,6 +6,7 @@ import ast
 import builtins
 import keyword
 import re
+import sys
 from pathlib import Path
 from typing import get_args
 

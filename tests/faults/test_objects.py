@@ -185,7 +185,7 @@ def test_text_of_any_kind_is_harmless(label: str, unit: str, name: str, value: A
         stage.advance()
         clock.advance(1.0)
         stage.advance()
-    received = re.sub(r"\x1b\[[0-9;]*[mKJA]", "", "".join(terminal.received))
+    received = re.sub(r"\x1b(\[[0-9;]*[mKJAB]|[78D])", "", "".join(terminal.received))
     terminal.close()
     bidirectional = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     assert not [c for c in received if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c not in "\r\n"]
