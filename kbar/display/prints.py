@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ..core.snapshot import StreamName
 from ..system.output import Output, Shadow, is_own_write
 
+_T = TypeVar("_T")
 _LONGEST = 1 << 20  # characters of a line that is not finished, of which a log is told no more
 
 
@@ -71,6 +74,13 @@ class _SharedStream(Shadow):
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
+        if self._is_interrupted:
+            kept = data if isinstance(data, str) else bytes(data)
+            self._output.put_off[threading.get_ident()] += [partial(self.write, kept), self.flush]
+            return len(data)
+        return self._alone(lambda: self._print(data))
+
+    def _print(self, data: Any) -> Any:
         self._settle()
         with self._output.lock:
             self._output.hide()
@@ -78,6 +88,21 @@ class _SharedStream(Shadow):
             self._holds = True  # some of it, perhaps, until it is flushed
             self._output.printed(data)
         return taken
+
+    @property
+    def _is_interrupted(self) -> bool:
+        """Whether a signal handler prints in the midst of a print on its thread, where Python's own streams fail."""
+        return threading.get_ident() in self._output.put_off
+
+    def _alone(self, call: Callable[[], _T]) -> _T:
+        """What `call` returns, before anything that signal handlers print on this thread meanwhile."""
+        thread = threading.get_ident()
+        self._output.put_off[thread] = []
+        try:
+            return call()
+        finally:
+            for later in self._output.put_off.pop(thread):
+                later()
 
     def _write_own(self, data: Any) -> Any:
         """Write lines of kbar's own, which come through a stand-in, at the beginning of a line."""
@@ -89,9 +114,14 @@ class _SharedStream(Shadow):
 
     def flush(self) -> None:
         """Take the bars away, and let go of what is held."""
-        if not self._holds or not self.active or is_own_write():
+        if self._is_interrupted:
+            return
+        if not self.active or is_own_write():
             self._flush()
             return
+        self._alone(self._let_go if self._holds else self._flush)
+
+    def _let_go(self) -> None:
         with self._output.lock:
             self._holds = False
             self._output.hide()

@@ -11,7 +11,7 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 from .descriptor import Descriptor
@@ -78,6 +78,7 @@ class Output:
     Attributes:
         lock: held while anything is written, by the user's prints too.
         begun: columns of a line that was printed and has not ended yet.
+        put_off: for each thread that prints just now, what signal handlers have printed on it meanwhile.
         late: whether it was waited for in vain since it last took anything.
     """
 
@@ -88,6 +89,7 @@ class Output:
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
         self.begun = 0
+        self.put_off: dict[int, list[Callable[[], object]]] = {}
         self.late = self.flushing = False
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
