@@ -71,6 +71,8 @@ class _SharedStream(Shadow):
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
+        if not data:  # nothing that bars have to make room for
+            return self._write(data)
         self._settle()
         with self._output.lock:
             self._output.hide()

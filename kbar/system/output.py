@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
+from .cells import column_after
 from .descriptor import Descriptor
 from .environment import place
 
@@ -113,8 +114,7 @@ class Output:
             self.begun = 0 if data else self.begun
             return
         text = data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
-        _, newline, line = text.rpartition("\n")
-        self.begun = max(1, len(line.rpartition("\r")[2]) + (0 if newline or "\r" in line else self.begun))
+        self.begun = max(1, column_after(text, self.begun))
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines, at the beginning of a line.

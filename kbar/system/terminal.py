@@ -15,9 +15,11 @@ from .output import Output
 
 # Escape sequences; n is a number of rows.
 _SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
-_TO_END_OF_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[J"
-_SCROLL_DOWN = "\x1bD"  # one row down in the same column, where the screen ends by scrolling it
+_TO_END_OF_LINE, _WHOLE_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[2K", "\x1b[J"
+_SCROLL_DOWN, _SCROLL_UP = "\x1bD", "\x1bM"  # one row down or up, where the screen ends by scrolling it
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
+# Erase all behind the cursor. To do so from the top left corner makes tmux keep the screen as it was in its history.
+_ERASE = _TO_END_OF_LINE + _SCROLL_DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _SCROLL_UP
 
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of Linux's system call
 
@@ -97,7 +99,7 @@ class Terminal(Output):
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
                 frame += [_TO_END_OF_SCREEN, _RESTORE]
             elif self._shows_bars and not above:
-                frame.append(_TO_END_OF_SCREEN)
+                frame.append(_ERASE)
             self.write("".join(frame))
             self._shows_bars = bool(shown)
 
@@ -120,8 +122,8 @@ class Terminal(Output):
         if not lines:
             return ""
         # Blanks as wide as the terminal wrap just if the cursor is within a line, which nobody can ask it.
-        fresh = _TO_END_OF_SCREEN + " " * self.size[0] + "\r" + _TO_END_OF_LINE
-        return fresh + "".join(f"{line}\n" for line in lines)
+        fresh = " " * self.size[0] + "\r"
+        return fresh + "".join(f"{line}{_TO_END_OF_LINE}\n" for line in lines) + _TO_END_OF_SCREEN
 
     def hide(self) -> None:
         """Take the bars away, so that something may be printed; if that fails, the print will say so."""
@@ -129,7 +131,7 @@ class Terminal(Output):
             with self.lock, contextlib.suppress(OSError, ValueError):
                 self._shows_bars = False
                 if not self.is_in_background:
-                    self.write(_TO_END_OF_SCREEN)
+                    self.write(_ERASE)
 
     @property
     def asks(self) -> bool:
