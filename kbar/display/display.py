@@ -156,7 +156,7 @@ class Display:
             stage.next_due = NEVER  # the epoch's own line says it all
             stage.finish_epoch(now, metrics)
             for target in self.targets:
-                target.mark(stage, now)
+                target.schedule.mark(stage, now)
             if not hold:
                 self.stages.release_epoch(stage)
         self.wake()
@@ -207,10 +207,9 @@ class Display:
         error = sys.exc_info()[1] or getattr(sys, "last_value", None)
         handled, self._handled = self._handled, None if error is None else id(error)
         may_be_over = self._noticed or self._handled != handled or self.targets.are_closing
-        if not may_be_over or self.targets.own_this_thread:
-            return
         try:
-            self.settle()
+            if (may_be_over or self.stages.have_lost_owners) and not self.targets.own_this_thread:
+                self.settle()
         except Exception as problem:  # a print is no place to fail
             failure("kbar missed an end", problem)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,6 +43,13 @@ class Stages:
             stage.look(now)
         return stages
 
+    def views(self, includes: Callable[[Stage], bool]) -> tuple[StageView, ...]:
+        """All stages on show of those that `includes` names, as a bar shows them now."""
+        shown = [s for s in self.all() if includes(s) and not s.stale and not (s.root.outcome and s.leave == "none")]
+        now = self._display.clock()
+        # The epochs' metrics stand in their own lines, or in the last state where those are not kept.
+        return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
+
     def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
         """Tell the targets what has happened to `stage`; `as_line` if a screen keeps a line of it."""
         targets = self._display.targets.covering(stage)
@@ -67,6 +75,11 @@ class Stages:
                 self._settle_epoch(stage)
         return found
 
+    @property
+    def have_lost_owners(self) -> bool:
+        """Whether anything has lost its owner, which `sweep` would end; without the lock."""
+        return any(stage.owner is not None and stage.owner.ended() for stage in self.all())
+
     def end(self, stage: Stage, outcome: Outcome) -> None:
         """End `stage`, and what is still open within it, each with its owner's outcome or else this one."""
         for inner in reversed(list(stage.walk())):
@@ -89,9 +102,9 @@ class Stages:
         last = all(root.outcome for root in self.roots)
         self.post("end", stage, as_line=not stage.parent and not last)
         for target in self._display.targets:
-            target.marks.pop(stage.key, None)
+            target.schedule.forget(stage)
             if not target.closing and (last or target.is_over):
-                target.final = target.stages(self._display.clock())
+                target.final = self.views(target.includes)
         if not stage.parent:
             self.roots = [] if last else [root for root in self.roots if root is not stage]
             for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
@@ -122,7 +135,7 @@ class Stages:
     def post_line(self, target: Target, stage: Stage) -> None:
         """Tell `target` to write a line for `stage` as it is now."""
         now = self._display.clock()
-        target.mark(stage, now)
+        target.schedule.mark(stage, now)
         target.post(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
 
     def reached(self, stage: Stage) -> None:
@@ -132,7 +145,7 @@ class Stages:
                 return  # the step was under way when the stage ended
             stage.note_first()
             ticks = self._ticks(stage)
-        due = [target for target, tick in ticks if target.is_due(tick)]
+        due = [target for target, tick in ticks if target.schedule.is_due(tick)]
         with self._display.lock:
             for target in due:
                 if target.covers(stage):
@@ -147,7 +160,7 @@ class Stages:
         """
         with self._display.lock:
             ticks, done = self._ticks(stage), stage.done
-        nexts = [target.next_due(tick).position for target, tick in ticks]
+        nexts = [target.schedule.next_due(tick).position for target, tick in ticks]
         with self._display.lock:
             if stage.outcome is None:  # else a thread that advances it is to hear that it is over
                 # The first execution is timed by itself.
@@ -156,7 +169,7 @@ class Stages:
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
         now = self._display.clock()
         covering = self._display.targets.covering(stage)
-        return [(target, target.tick(stage, now)) for target in covering if not target.renderer.live]
+        return [(target, target.schedule.tick(stage, now)) for target in covering if not target.renderer.live]
 
 
 def _above(stage: Stage, now: float) -> tuple[StageView, ...]:

@@ -141,8 +141,8 @@ class Targets:
 
     @property
     def are_closing(self) -> bool:
-        """Whether any has yet to draw its last, and is waited for."""
-        return any(target.closing and not target.late for target in self._open)
+        """Whether any has yet to draw its last or a line that stays, and is waited for."""
+        return any((target.closing or target.owes_lines) and not target.late for target in self._open)
 
     def hide(self) -> None:
         """Take the bars away."""
@@ -165,7 +165,7 @@ class Targets:
         """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
         with self._display.lock:
             lines = [t for t in self._open if with_lines and t.renderer.screen and not t.renderer.live]
-            waited = [t for t in self._open if t.closing or (t in lines and not t.is_drained)]
+            waited = [t for t in self._open if t.closing or t.owes_lines or (t in lines and not t.is_drained)]
         until = time.monotonic() + PATIENCE
         for target in waited:
             target.wait(until - time.monotonic())
