@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
 # Escape sequences: control sequences, those with a text (a title, a link), and those of two characters.
 _ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
+_COLOUR = re.compile("\x1b\\[[0-9;:]*m")
+_PLAIN = re.compile("[^\x00-\x06\x0b\x0c\x0e-\x1f\x7f-\x9f]*")  # moves the cursor no way but by what is counted
 _TAB = 8
 
 
@@ -32,3 +35,17 @@ def column_after(text: str, column: int) -> int:
     for piece in rest:
         column += _TAB - column % _TAB + cells(piece)
     return column
+
+
+def rows_taken(text: str, column: int, columns: int) -> float:
+    """Return how many rows down the cursor is after `text`, printed from `column` on; infinity if it is not known."""
+    text = _COLOUR.sub("", text)
+    if not _PLAIN.fullmatch(text):
+        return math.inf
+    rows = -(max(0, column - 1) // columns)
+    lines = text.split("\n")
+    for line in lines:
+        ends = [column_after(piece, 0 if i else column) for i, piece in enumerate(line.split("\r"))]
+        rows += max(0, max(ends) - 1) // columns
+        column = 0
+    return rows + len(lines) - 1

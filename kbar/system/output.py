@@ -79,6 +79,7 @@ class Output:
     Attributes:
         lock: held while anything is written, by the user's prints too.
         begun: columns of a line that was printed and has not ended yet.
+        frame: the number of frames that were drawn.
         late: whether it was waited for in vain since it last took anything.
     """
 
@@ -88,7 +89,7 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.begun = 0
+        self.begun = self.frame = 0
         self.late = self.flushing = False
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -108,13 +109,18 @@ class Output:
     def hide(self) -> None:
         """Take the bars away, so that something may be printed."""
 
+    def make_room(self, data: Any) -> None:
+        """Take the bars away, if they are in the way of `data`, text or bytes that the user prints."""
+
     def printed(self, data: Any) -> None:
         """Take note that the user has printed `data`, text or bytes; with the lock held."""
         if not data or data[-1:] in ("\n", b"\n"):
             self.begun = 0 if data else self.begun
             return
-        text = data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
-        self.begun = max(1, column_after(text, self.begun))
+        self.begun = max(1, column_after(self._decoded(data), self.begun))
+
+    def _decoded(self, data: Any) -> str:
+        return data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines, at the beginning of a line.

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Sequence
 from typing import IO, Any
 
+from .cells import rows_taken
 from .environment import place, surface
 from .output import Output
 
@@ -70,6 +71,7 @@ class Terminal(Output):
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
         self._shows_bars = False
+        self._gap = 0  # blank rows between the cursor and the bars
         self._mode: object = None  # the usual one, once it was seen while this process had the terminal
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
@@ -85,7 +87,7 @@ class Terminal(Output):
         with self.lock:
             self._last = bars
             columns, rows = self.size
-            gap = 1 if rows > 3 else 0
+            self._gap = gap = 1 if rows > 3 else 0
             shown = bars[: max(1, rows - 1 - gap)]
             room = gap + len(shown)
             frame = [self._permanent(above)]
@@ -102,6 +104,7 @@ class Terminal(Output):
                 frame.append(_ERASE)
             self.write("".join(frame))
             self._shows_bars = bool(shown)
+            self.frame += 1
 
     def leave(self) -> None:
         """Leave the bars that were drawn last as lines, and the cursor below them."""
@@ -132,6 +135,16 @@ class Terminal(Output):
                 self._shows_bars = False
                 if not self.is_in_background:
                     self.write(_ERASE)
+
+    def make_room(self, data: Any) -> None:
+        """Take the bars away, unless there is room for `data` above them; so a line now and then lets none flicker."""
+        if self._shows_bars and data:
+            taken = rows_taken(self._decoded(data), self.begun, self.size[0])
+            if taken > self._gap:
+                self.hide()
+            elif not self.begun:
+                self.write(_TO_END_OF_LINE)  # native code may have left the cursor on a bar
+            self._gap -= int(min(taken, self._gap))
 
     @property
     def asks(self) -> bool:
