@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from ..core.snapshot import StreamName
 from ..system.output import Output, Shadow, is_own_write
 
-_T = TypeVar("_T")
 _LONGEST = 1 << 20  # characters of a line that is not finished, of which a log is told no more
 
 
@@ -65,7 +62,8 @@ class _SharedStream(Shadow):
     """A stream that leads where bars or log lines are drawn."""
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
-        self._output, self._settle, self._holds = output, settle, False
+        self._output, self._settle = output, settle
+        self._held: int | None = None  # if something may be held until it is flushed, the frame it made room in
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
@@ -74,35 +72,15 @@ class _SharedStream(Shadow):
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
-        if self._is_interrupted:
-            kept = data if isinstance(data, str) else bytes(data)
-            self._output.put_off[threading.get_ident()] += [partial(self.write, kept), self.flush]
-            return len(data)
-        return self._alone(lambda: self._print(data))
-
-    def _print(self, data: Any) -> Any:
+        if not data:  # nothing that bars have to make room for
+            return self._write(data)
         self._settle()
         with self._output.lock:
-            self._output.hide()
+            self._output.make_room(data)
             taken = self._write(data)
-            self._holds = True  # some of it, perhaps, until it is flushed
+            self._held = self._output.frame
             self._output.printed(data)
         return taken
-
-    @property
-    def _is_interrupted(self) -> bool:
-        """Whether a signal handler prints in the midst of a print on its thread, where Python's own streams fail."""
-        return threading.get_ident() in self._output.put_off
-
-    def _alone(self, call: Callable[[], _T]) -> _T:
-        """What `call` returns, before anything that signal handlers print on this thread meanwhile."""
-        thread = threading.get_ident()
-        self._output.put_off[thread] = []
-        try:
-            return call()
-        finally:
-            for later in self._output.put_off.pop(thread):
-                later()
 
     def _write_own(self, data: Any) -> Any:
         """Write lines of kbar's own, which come through a stand-in, at the beginning of a line."""
@@ -113,18 +91,14 @@ class _SharedStream(Shadow):
             return self._write(data)
 
     def flush(self) -> None:
-        """Take the bars away, and let go of what is held."""
-        if self._is_interrupted:
-            return
-        if not self.active or is_own_write():
+        """Let go of what is held; there is room for it, unless another frame was drawn since it was written."""
+        if self._held is None or not self.active or is_own_write():
             self._flush()
             return
-        self._alone(self._let_go if self._holds else self._flush)
-
-    def _let_go(self) -> None:
         with self._output.lock:
-            self._holds = False
-            self._output.hide()
+            if self._held != self._output.frame:
+                self._output.hide()
+            self._held = None
             self._flush()
 
 

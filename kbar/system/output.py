@@ -11,9 +11,10 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
+from .cells import column_after
 from .descriptor import Descriptor
 from .environment import place
 
@@ -78,7 +79,7 @@ class Output:
     Attributes:
         lock: held while anything is written, by the user's prints too.
         begun: columns of a line that was printed and has not ended yet.
-        put_off: for each thread that prints just now, what signal handlers have printed on it meanwhile.
+        frame: the number of frames that were drawn.
         late: whether it was waited for in vain since it last took anything.
     """
 
@@ -88,8 +89,7 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.begun = 0
-        self.put_off: dict[int, list[Callable[[], object]]] = {}
+        self.begun = self.frame = 0
         self.late = self.flushing = False
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -109,14 +109,18 @@ class Output:
     def hide(self) -> None:
         """Take the bars away, so that something may be printed."""
 
+    def make_room(self, data: Any) -> None:
+        """Take the bars away, if they are in the way of `data`, text or bytes that the user prints."""
+
     def printed(self, data: Any) -> None:
         """Take note that the user has printed `data`, text or bytes; with the lock held."""
         if not data or data[-1:] in ("\n", b"\n"):
             self.begun = 0 if data else self.begun
             return
-        text = data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
-        _, newline, line = text.rpartition("\n")
-        self.begun = max(1, len(line.rpartition("\r")[2]) + (0 if newline or "\r" in line else self.begun))
+        self.begun = max(1, column_after(self._decoded(data), self.begun))
+
+    def _decoded(self, data: Any) -> str:
+        return data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines, at the beginning of a line.
