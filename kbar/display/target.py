@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _MOST_IN_A_FRAME = 1_000  # events
-_MOST = 100_000  # events that are kept for an output that does not take them
+_MOST = 100_000  # events that are kept while an output takes none
 _FRAME = 0.1  # seconds between two frames, unless the throttle wants it otherwise
 _FASTEST = 0.02
-_LOOK = 0.5  # seconds after which somebody looks for stages that have lost their owner, at the latest
-_REST = 4  # a screen rests for so many times as long as it took to draw
+_LOOK = 0.5  # seconds between two looks for stages whose owner has ended, at most
+_REST = 4  # after a frame that took t seconds to draw, a screen rests for _REST * t
 
 
 class Target:
-    """Draws what happens to some stages, on a thread of its own, when its throttle says so.
+    """Draws some stages on a thread of its own, when its throttle says so.
 
-    What is drawn is decided under the display's lock; throttles are asked and frames drawn without it. Once
-    anything of the renderer's or the throttle's has failed, nothing more is asked of them but to close.
+    The display's lock is held while a snapshot is taken, but not while the throttle is asked or a frame is drawn. If
+    the renderer or the throttle raises an exception, the target closes the renderer and draws no more.
 
     Args:
-        display: whose stages they are.
-        scopes: the stages it draws, with all within; none for all there are.
+        display: the display whose stages are drawn.
+        scopes: the stages to draw, each with all within it; empty for all stages of the display.
 
     Attributes:
-        events: what happened since the last draw.
+        events: those that are not drawn yet.
         marks: by stage, when (s) and at which position it was last drawn.
-        final: the last state, once all that it draws is over.
-        is_closed: whether the last is drawn.
-        captures: whether it is told what others print.
+        final: the last state of its stages, once they are over.
+        is_closed: whether the renderer is closed.
+        captures: whether lines that others print are posted to it.
         fetching: whether its thread fetches metrics, perhaps from a device.
     """
 
@@ -63,16 +63,16 @@ class Target:
         self.thread = thread(self.step)
         self._error: BaseException | None = None
 
-    # What it draws; with the display's lock held.
+    # What it draws. The display's lock is held.
 
     @property
     def closing(self) -> bool:
-        """Whether it has but to draw the last state."""
+        """Whether only the last state is left to draw."""
         return self.final is not None
 
     @property
     def is_over(self) -> bool:
-        """Whether all that it draws is over, if that is not simply all."""
+        """Whether its stages are over; False for a target that draws all stages."""
         return bool(self._scopes) and all(stage.outcome for stage in self._scopes)
 
     @property
@@ -81,7 +81,7 @@ class Target:
         return self.is_closed or not (self.events or self._draws)
 
     def draws_as(self, renderer: Renderer) -> bool:
-        """Whether `renderer` is its own, or one that writes to the same file."""
+        """Whether `renderer` is its renderer, or writes to the same file."""
         own = self.renderer
         return own is renderer or (own.place is not None and own.place == renderer.place)
 
@@ -91,11 +91,11 @@ class Target:
             self._scopes.append(stage)
 
     def includes(self, stage: Stage) -> bool:
-        """Whether `stage` is among what it draws."""
+        """Whether `stage` is one of its stages, or within one."""
         return not self._scopes or any(stage.within(scope) for scope in self._scopes)
 
     def covers(self, stage: Stage) -> bool:
-        """Whether what happens to `stage` is still its to draw."""
+        """Whether the events of `stage` go to this target."""
         return not self.closing and self.includes(stage)
 
     def post(self, event: Event | Message) -> None:
@@ -103,7 +103,7 @@ class Target:
         self.events.append(event)
 
     def tick(self, stage: Stage, now: float) -> Tick:
-        """What its throttle may know of `stage` at time `now` (s)."""
+        """The facts about `stage` at time `now` (s), for the throttle."""
         drawn_at, drawn_done = self.marks.get(stage.key, (stage.started, stage.initial))
         return Tick(now, stage.done, stage.total, stage.started, drawn_at, drawn_done)
 
@@ -111,12 +111,13 @@ class Target:
         """Take note that `stage` is drawn as of time `now` (s)."""
         self.marks[stage.key] = now, stage.done
 
-    # What is due; without the lock, for the throttle may be the user's.
+    # What is due. The lock is not held, as the throttle may be the user's.
 
     def is_due(self, tick: Tick) -> bool:
         """Whether a draw is due.
 
-        No line says the same again but because of the time, and none is for the last step: the stage's end says it.
+        A log repeats a position only if the time demands a line, and has no line for the last step, as the line of the
+        stage's end says the same.
         """
         if not self.renderer.live:
             again = tick.done == tick.drawn_done and tick.now < self.next_due(tick).time
@@ -136,22 +137,22 @@ class Target:
 
     @property
     def output(self) -> Output | None:
-        """What it writes to where a person looks, if that is known."""
+        """The stream that the renderer writes to; None if it is not known."""
         return self.renderer.output
 
     @property
     def must_finish(self) -> bool:
-        """Whether the interpreter cannot end before it has: it is in a device's library, in a stream, or has a file."""
+        """Whether the interpreter has to wait with its exit: for a device's library, a stream or a file."""
         waits = self.fetching or (self.output.flushing if self.output else not self.renderer.screen)
         return waits and not self.is_closed
 
     def wake(self, urgent: bool = False) -> None:
-        """See to it that what is due is drawn soon."""
+        """Have everything that is due drawn soon."""
         self.thread.start()
         self.thread.wake(urgent)
 
     def wait(self, seconds: float) -> None:
-        """Wait for its last lines so many seconds at most, but not again where that was in vain."""
+        """Wait for its last lines, so many seconds at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.is_drained)
         self._late = not self.thread.wait(is_done, min(seconds, 0.01) if self.late else seconds)
@@ -160,11 +161,11 @@ class Target:
 
     @property
     def late(self) -> bool:
-        """Whether it was waited for in vain, or another target that writes to the same place was."""
+        """Whether the last wait for it, or for a target with the same output, was in vain."""
         return self.output.late if self.output else self._late
 
     def step(self) -> float | None:
-        """Draw what is due; return the seconds until it wants to be called again, None once it is closed."""
+        """Draw what is due; return the seconds until the next call is needed, None once the target is closed."""
         if self.is_closed:
             return None
         began = self._display.clock()
@@ -199,10 +200,9 @@ class Target:
             return self.closing or not pauses.active
 
     def _due_snapshot(self, now: float) -> Snapshot | None:
-        """What there is to draw now, if anything is due."""
-        ahead = (
-            0.01 if self.renderer.live else 0.0
-        )  # a frame may come a little early, as timers have it, but not be missed
+        """What there is to draw now; None if nothing is due."""
+        # Timers are not exact: a frame may rather come a little early than be missed.
+        ahead = 0.01 if self.renderer.live else 0.0
         with self._display.lock:
             leaves = [stage for stage in self._display.stages.as_of_now() if stage.is_leaf and self.covers(stage)]
             ticks = [self.tick(stage, now + ahead) for stage in leaves]
@@ -224,17 +224,17 @@ class Target:
         return Snapshot((), events) if events else None
 
     def stages(self, now: float) -> tuple[StageView, ...]:
-        """All stages on show at time `now` (s); with the lock held."""
+        """The stages to show at time `now` (s). The lock must be held."""
         shown = [
             stage
             for stage in self._display.stages.all()
             if self.includes(stage) and not stage.stale and not (stage.root.outcome and stage.leave == "none")
         ]
-        # The epochs' metrics stand in their own lines, or in the last state where those are not kept.
+        # Metrics of epochs are in the lines of the epochs; without these lines they are in the bar.
         return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
 
     def _draw(self, snapshot: Snapshot) -> None:
-        self.fetching = True  # this may wait for a device
+        self.fetching = True  # that may wait for a device
         try:
             snapshot = fetched(snapshot, {}, warn)
         finally:
@@ -251,12 +251,14 @@ class Target:
         if not self.renderer.live:
             return min([_LOOK, *(max(_FRAME, time - now) for _, time in dues)])
         period = max(_FASTEST, min([_FRAME, *(time - tick.drawn_at for tick, time in dues)]))
-        late = (now - began) % period  # in step with the seconds of the run's clock, so that none is shown late
+        late = (
+            now - began
+        ) % period  # frames fall on full seconds of the run, so that its clock never shows a second late
         return period - late + (period if late > period / 2 else 0.0)
 
     def _close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
-        try:  # also after a failure: what it has of the terminal it must give back
+        try:  # also after a failure, as it may have to give back the terminal
             self.renderer.close()
         except KeyboardInterrupt:
             raise
@@ -265,19 +267,19 @@ class Target:
         finally:
             self._display.targets.close(self)
             self.is_closed = True
-            self.events.clear()  # its thread and it refer to each other: neither may keep metrics or stages alive
+            self.events.clear()  # thread and target refer to each other, and must not keep metrics or stages alive
             self.final, self._scopes = (), []
         if self._error:
             failure(f"{type(self.renderer).__name__} is given up", self._error)
 
     def _guarded(self, call: Callable[[], _T]) -> _T | None:
-        """What `call` returns; None once this target has failed."""
+        """What `call` returns; None if it fails, or if this target has failed before."""
         if self._error:
             return None
         try:
             return call()
-        except KeyboardInterrupt:  # the user's, on the thread of a step
+        except KeyboardInterrupt:  # Ctrl-C, on the thread of a step
             raise
-        except BaseException as error:  # SystemExit as well: no output is a reason to end the process
+        except BaseException as error:  # also SystemExit, as no output is a reason to end the process
             self._error = error
             return None
