@@ -207,10 +207,9 @@ class Display:
         error = sys.exc_info()[1] or getattr(sys, "last_value", None)
         handled, self._handled = self._handled, None if error is None else id(error)
         may_be_over = self._noticed or self._handled != handled or self.targets.are_closing
-        if not may_be_over or self.targets.own_this_thread:
-            return
         try:
-            self.settle()
+            if (may_be_over or self.stages.have_lost_owners) and not self.targets.own_this_thread:
+                self.settle()
         except Exception as problem:  # a print is no place to fail
             failure("kbar missed an end", problem)
 
@@ -228,7 +227,7 @@ class Display:
 
     def pause(self) -> AbstractContextManager[None]:
         """A block in which bars are hidden, and time does not count unless steps go on."""
-        return paused(self.pauses, self.targets.hide)
+        return paused(self, explicit=True)
 
     def _skip(self, seconds: float) -> None:
         """Take so many seconds out of the clock, as if they had not passed."""

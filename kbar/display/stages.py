@@ -67,6 +67,11 @@ class Stages:
                 self._settle_epoch(stage)
         return found
 
+    @property
+    def have_lost_owners(self) -> bool:
+        """Whether anything has lost its owner, which `sweep` would end; without the lock."""
+        return any(stage.owner is not None and stage.owner.ended() for stage in self.all())
+
     def end(self, stage: Stage, outcome: Outcome) -> None:
         """End `stage` and the stages within it, each of these with the outcome of its owner or else with this one."""
         for inner in reversed(list(stage.walk())):

@@ -12,6 +12,7 @@ from ..core.stage import Stage
 from ..core.throttle import Due, Throttle, Tick
 from ..renderers import Renderer
 from ..system.output import Output
+from ..system.terminal import Terminal
 from ..system.warnings import failure, warn
 from .thread import DrawingThread
 
@@ -79,6 +80,13 @@ class Target:
     def is_drained(self) -> bool:
         """Whether nothing is left to draw."""
         return self.is_closed or not (self.events or self._draws)
+
+    @property
+    def owes_lines(self) -> bool:
+        """Whether a line of an epoch or a stage that is over is yet to be drawn where the user prints."""
+        posted = [event for event in self.events.copy() if isinstance(event, Event)]
+        lines = [e for e in posted if (e.line if self.renderer.live else e.kind in ("epoch", "end"))]
+        return self.renderer.screen and bool(lines) and not self.is_closed
 
     def draws_as(self, renderer: Renderer) -> bool:
         """Whether `renderer` is its renderer, or writes to the same file."""
@@ -188,16 +196,18 @@ class Target:
         return max(self._until_next(), rest)
 
     def _may_draw(self) -> bool:
-        """Whether nobody is asked anything; what is over is drawn all the same."""
-        pauses = self._display.pauses
+        """Whether the terminal is free: nobody is asked anything there; what is over is drawn all the same."""
+        output, pauses = self.output, self._display.pauses
+        if self.closing or not isinstance(output, Terminal):
+            return True
+        in_background = output.is_in_background
+        asks = not in_background and output.asks
         with self._display.lock:
-            if self.output and self.output.is_terminal and pauses.is_ordinary:
-                self.output.adopt_mode()
-            if self.closing or self.output is None or self.output.is_free:
-                pauses.end(self)
-            else:
-                pauses.begin(self)
-            return self.closing or not pauses.active
+            if asks and pauses.is_ordinary:
+                output.adopt_mode()
+            (pauses.begin if asks else pauses.end)(self)
+            pauses.look()
+            return not in_background and not pauses.active
 
     def _due_snapshot(self, now: float) -> Snapshot | None:
         """What there is to draw now; None if nothing is due."""

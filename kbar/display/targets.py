@@ -15,7 +15,7 @@ from ..options import Options
 from ..renderers import Renderer
 from ..system.warnings import failure, warn
 from ..system.worker import serves_a_pool, this_worker
-from .pause import InputPauses
+from .pause import InputPauses, paused
 from .prints import Prints
 from .target import Target
 from .thread import DrawingThread
@@ -42,7 +42,7 @@ class Targets:
         self._display, self._thread = display, thread
         self._open: list[Target] = []
         self._prints = Prints(display.before_print, self._tell)
-        self._input = InputPauses(display.pause)
+        self._input = InputPauses(lambda: paused(display, explicit=False), self._answered)
         self.silent = False
 
     def __iter__(self) -> Iterator[Target]:
@@ -68,6 +68,8 @@ class Targets:
             found = [self._new(renderer, throttle, stage) for renderer, throttle in wanted]
         for target in filter(None, found):
             target.open()
+            if target.output and target.output.is_terminal:
+                self._input.install()
             if options.capture:
                 with self._display.lock:
                     self._capture(target)
@@ -102,8 +104,6 @@ class Targets:
         """Keep the user's prints apart from what `target` draws, and post them to it if it wants them."""
         if target.output:
             self._prints.share(target.output)
-            if target.output.is_terminal:
-                self._input.install()
         target.captures = target.renderer.captures
         if target.captures:
             self._prints.listen()
@@ -141,14 +141,20 @@ class Targets:
 
     @property
     def are_closing(self) -> bool:
-        """Whether any has yet to draw its last, and is waited for."""
-        return any(target.closing and not target.late for target in self._open)
+        """Whether any has yet to draw its last or a line that stays, and is waited for."""
+        return any((target.closing or target.owes_lines) and not target.late for target in self._open)
 
     def hide(self) -> None:
         """Take the bars away."""
         for target in self._open:
             if target.output:
                 target.output.hide()
+
+    def _answered(self) -> None:
+        """Whoever has typed an answer has ended the line by it."""
+        for target in self._open:
+            if target.output and target.output.is_terminal:
+                target.output.begun = 0
 
     def wake(self) -> None:
         """Have everything that is due drawn soon."""
@@ -159,7 +165,7 @@ class Targets:
         """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
         with self._display.lock:
             lines = [t for t in self._open if with_lines and t.renderer.screen and not t.renderer.live]
-            waited = [t for t in self._open if t.closing or (t in lines and not t.is_drained)]
+            waited = [t for t in self._open if t.closing or t.owes_lines or (t in lines and not t.is_drained)]
         until = time.monotonic() + PATIENCE
         for target in waited:
             target.wait(until - time.monotonic())

@@ -114,8 +114,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._runs.top:
-            self._runs.end(self._runs.top, "stopped" if error is None else outcome_of(error))
+        self._runs.end_all("stopped" if error is None else outcome_of(error))
 
     # fit
 
@@ -134,8 +133,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done."""
         run = self._runs.top
-        stage = None if run is None else run.train
-        if run is None or stage is None or stage.outcome is not None:
+        stage = run.train
+        if stage is None or stage.outcome is not None:
             self._runs.advance("train", batch, logs)
         else:
             stage.advance_to(batch + 1, run.display.clock(), logs)
@@ -170,8 +169,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """All steps up to the one with index `batch` are done."""
         run = self._runs.top
-        stage = None if run is None else run.tests
-        if run is None or stage is None or stage.outcome is not None:
+        stage = run.tests
+        if stage is None or stage.outcome is not None:
             self._runs.advance("tests", batch, logs)
         else:
             stage.advance_to(batch + 1, run.display.clock(), logs)

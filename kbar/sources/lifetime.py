@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 # Instructions that raise an exception again: it gets no new entry in its traceback.
 _RAISE_AGAIN = {opmap["RERAISE"], opmap["RAISE_VARARGS"]}
+_ON_ITS_WAY = 0.05  # seconds that an exception may take from a loop to its handler
 _COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
 _KERAS_METHODS = ("fit", "evaluate", "predict")
 
@@ -102,7 +103,7 @@ class LeftLoop:
             # A generator that is closed releases what it loops over; how that came about is its caller's affair.
             frame = frame.f_back if frame.f_code.co_flags & inspect.CO_GENERATOR else None
         self._cancelled = _is_cancelled()
-        self._looked = False
+        self._seen: float | None = None  # when it was first asked by another thread
 
     def ended(self) -> Outcome | None:
         """How the loop ended; None while an exception may still be on its way to its handler."""
@@ -111,10 +112,12 @@ class LeftLoop:
         outcome = next((found for mark in self._marks if (found := mark.outcome())), None)
         if outcome:
             return outcome
-        if self._looked or not self._marks or threading.get_ident() == self._marks[0].thread:
-            return "error" if any(mark.raises_again for mark in self._marks) else "stopped"
-        self._looked = True
-        return None
+        now = current().clock()
+        self._seen = now if self._seen is None else self._seen
+        own = not self._marks or threading.get_ident() == self._marks[0].thread
+        if not own and now < self._seen + _ON_ITS_WAY:
+            return None
+        return "error" if any(mark.raises_again for mark in self._marks) else "stopped"
 
 
 def _is_cancelled() -> bool:

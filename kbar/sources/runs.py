@@ -29,7 +29,7 @@ class Run:
 
     def __init__(self, kind: str, stage: Stage, call: Call | None, steps: int | None) -> None:
         self.kind, self.stage, self.call, self._steps = kind, stage, call, steps
-        self.display = current()
+        self.display = current()  # looked up by each batch
         self.train: Stage | None = None
         self.tests: Stage | None = None if kind == "fit" else stage
         self.epoch: int | None = None
@@ -72,15 +72,21 @@ class Run:
             self.display.finish_epoch(self.stage, logs, hold=hold)
 
 
+class _NoRun:
+    """Stands for the innermost run where there is none."""
+
+    kind, train, tests, display = "", None, None, None
+
+
 class Runs:
     """The runs that one bar shows at the same time: a callback may evaluate within a fit.
 
     Attributes:
-        top: the innermost run, None if there is none.
+        top: the innermost run.
     """
 
     def __init__(self) -> None:
-        self.top: Run | None = None
+        self.top: Any = _NoRun()  # a `Run`, or as good as one for batches: any check would cost each of them
         self._open: list[Run] = []  # outermost first
 
     def begin(self, kind: str, unit: str, total: int | None, steps: int | None, options: Options) -> None:
@@ -90,7 +96,7 @@ class Runs:
             same = (s for s in current().running() if isinstance(s.owner, Call) and s.owner.hooks is found[0])
             running = next(same, None)
         else:
-            running = self.top.stage if self.top and self.top.kind == kind else None
+            running = self.top.stage if self.top.kind == kind else None
         if running and (running.label != kind or running.untouched):
             current().add_targets(running, options)
             return
@@ -106,8 +112,8 @@ class Runs:
         found = callback_list()
         mine = (r for r in reversed(self._open) if not found or (r.call and r.call.hooks is found[0]))
         run = next((r for r in mine if r.kind in kinds), None)
-        while run and self.top and self.top is not run:
-            self.end(self.top, "error")
+        while run and self._open[-1] is not run:
+            self.end(self._open[-1], "error")
         return run
 
     def end(self, run: Run, outcome: Outcome | None = None) -> None:
@@ -117,7 +123,12 @@ class Runs:
             outcome = run.stage.own_end
         current().end(run.stage, outcome)
         self._open = [r for r in self._open if r is not run]
-        self.top = self._open[-1] if self._open else None
+        self.top = self._open[-1] if self._open else _NoRun()
+
+    def end_all(self, outcome: Outcome) -> None:
+        """All runs are over, innermost first."""
+        while self._open:
+            self.end(self._open[-1], outcome)
 
     def advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
         """A batch has ended that may be of another run than the innermost, or of none."""

@@ -107,11 +107,6 @@ class Output:
     def hide(self) -> None:
         """Take the bars away, so that something may be printed."""
 
-    @property
-    def is_free(self) -> bool:
-        """Whether a frame may be drawn: nobody is asked anything there."""
-        return True
-
     def printed(self, data: Any) -> None:
         """Take note that the user has printed `data`, text or bytes; with the lock held."""
         if not data or data[-1:] in ("\n", b"\n"):
@@ -120,9 +115,6 @@ class Output:
         text = data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
         _, newline, line = text.rpartition("\n")
         self.begun = max(1, len(line.rpartition("\r")[2]) + (0 if newline or "\r" in line else self.begun))
-
-    def adopt_mode(self) -> None:
-        """Take the output as it is now for as free as it gets."""
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines, at the beginning of a line.

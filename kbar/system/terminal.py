@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Sequence
 from typing import IO, Any
@@ -17,6 +18,8 @@ _SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
 _TO_END_OF_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[J"
 _SCROLL_DOWN = "\x1bD"  # one row down in the same column, where the screen ends by scrolling it
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
+
+_READ = {"x86_64": 0, "aarch64": 63}  # the number of Linux's system call
 
 _outputs: weakref.WeakValueDictionary[object, Output] = weakref.WeakValueDictionary()
 
@@ -43,6 +46,15 @@ def _real(stream: Any) -> Any:
     return standard if stream in (sys.stdout, sys.stderr) and surface(standard) == "terminal" else stream
 
 
+def _reads_terminal(thread: threading.Thread) -> bool:
+    """Whether `thread` waits for what is typed on a terminal, by a plain read; known on Linux only."""
+    with contextlib.suppress(OSError, ValueError):  # no such system, or it is not waiting
+        with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
+            call, argument = file.read().split()[:2]
+        return int(call) == _READ.get(os.uname().machine) and os.isatty(int(argument, 16))
+    return False
+
+
 class Terminal(Output):
     """A terminal: the cursor rests where the text that was printed last ends, and bars lie below it.
 
@@ -56,7 +68,7 @@ class Terminal(Output):
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
         self._shows_bars = False
-        self._mode = self._current_mode()
+        self._mode: object = None  # the usual one, once it was seen while this process had the terminal
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
         """Draw a frame: the lines `above`, to stay, and the bars, until the next frame.
@@ -64,6 +76,9 @@ class Terminal(Output):
         Raises:
             OSError, ValueError: as the stream does.
         """
+        if self.is_in_background:
+            super().draw(above, bars)
+            return
         self._wait()
         with self.lock:
             self._last = bars
@@ -113,12 +128,15 @@ class Terminal(Output):
         if self._shows_bars:
             with self.lock, contextlib.suppress(OSError, ValueError):
                 self._shows_bars = False
-                self.write(_TO_END_OF_SCREEN)
+                if not self.is_in_background:
+                    self.write(_TO_END_OF_SCREEN)
 
     @property
-    def is_free(self) -> bool:
-        """Whether a frame may be drawn: no prompt has changed the terminal's mode, and nothing else is in front."""
-        return self._current_mode() == self._mode and not self._is_in_background()
+    def asks(self) -> bool:
+        """Whether somebody is asked something there: the terminal's mode is another one, or the main thread reads."""
+        mode = self._current_mode()
+        self._mode = self._mode or mode
+        return mode != self._mode or _reads_terminal(threading.main_thread())
 
     def adopt_mode(self) -> None:
         """Take the terminal's mode as it is now for the usual one."""
@@ -131,7 +149,9 @@ class Terminal(Output):
             return termios.tcgetattr(self._number)
         return None
 
-    def _is_in_background(self) -> bool:
+    @property
+    def is_in_background(self) -> bool:
+        """Whether the terminal belongs to another program for now, as after Ctrl-Z and `bg`."""
         with contextlib.suppress(Exception):  # likewise, or it is another session's terminal
             return os.tcgetpgrp(self._number) != os.getpgrp()
         return False

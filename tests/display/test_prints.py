@@ -251,7 +251,7 @@ def test_input_hides_the_bars_and_its_time_counts_for_nothing(
     assert builtins.input is answer
 
 
-def test_a_pause_hides_the_bars_and_counts_if_steps_go_on_meanwhile(
+def test_a_pause_hides_the_bars_and_counts_once_steps_go_on_meanwhile(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = standard_output(monkeypatch)
@@ -260,7 +260,9 @@ def test_a_pause_hides_the_bars_and_counts_if_steps_go_on_meanwhile(
     with kbar.pause(), kbar.pause():
         assert lines_of(terminal) == []
         clock.advance(5.0)
-        stage.advance_to(5, clock())
+        for done in range(1, 6):
+            stage.advance_to(done, current().clock())
+            clock.advance(1.0)
         assert lines_of(terminal) == []
     clock.advance(0.2)
     with current().lock:

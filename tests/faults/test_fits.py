@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any
@@ -74,9 +75,48 @@ fit()
 """
     shown = lines(trials, renderer, then)
     caught = next(i for i, line in enumerate(shown) if line.startswith("caught "))
-    assert any("at 1/3" in line for line in shown[: caught + 3])
+    assert any("at 2/3" in line for line in shown[:caught]), "the second epoch was done, and it ends before the print"
     assert [line.split("  ")[0] for line in shown[-4:]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3", "fit"]
     assert "100%" in shown[-1]
+
+
+PRUNED = """
+class Pruned(Exception): pass
+class Prunes(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None): {raises}
+def objective(trial):
+    fit(Prunes(), epochs=4, validation_data=(x[:40], x[:40, :1]))
+for trial in range(3):
+    {run}
+    print("after trial", trial)
+"""
+# As people write it, as scikit-learn does, and as Optuna does, which keeps the exception while it prints.
+CATCHES = {
+    "in the handler": "try: objective(trial)\n    except BaseException as error: print('pruned', trial)",
+    "after the handler": "with contextlib.suppress(BaseException): objective(trial)\n    print('pruned', trial)",
+    "kept": "try: objective(trial)\n    except BaseException as error: kept = error\n    print('pruned', trial)",
+}
+
+
+@pytest.mark.parametrize("catch", CATCHES)
+@pytest.mark.parametrize("raises", ["raise Pruned", "raise KeyboardInterrupt"])
+@pytest.mark.parametrize("renderer", [*BARS, "log"])
+def test_trials_that_are_pruned_end_before_what_is_printed_next(
+    trials: Trials, renderer: str, raises: str, catch: str
+) -> None:
+    """Each with the line of the epoch that was done, and counted."""
+    shown = lines(trials, renderer, PRUNED.format(raises=raises, run=CATCHES[catch]))
+    found = [re.search(r"epoch 1/4|(failed|interrupted) at 1/4|pruned \d|after trial \d", line) for line in shown]
+    texts = [re.sub("failed|interrupted", "left", match[0]) for match in found if match]
+    one = ["epoch 1/4", "left at 1/4", "pruned {}", "after trial {}"]
+    assert texts == [line.format(trial) for trial in range(3) for line in one], "\n".join(shown)
+
+
+@pytest.mark.parametrize("renderer", BARS)
+def test_an_epochs_line_comes_before_what_the_next_epochs_callbacks_print(trials: Trials, renderer: str) -> None:
+    shown = lines(trials, renderer, "fit(keras.callbacks.LearningRateScheduler(lambda epoch: 0.1, verbose=1))")
+    order = [line.split("  ")[0].split(":")[0] for line in shown if line.lower().startswith("epoch ")]
+    assert order[-6:] == ["Epoch 1", "epoch 1/3", "Epoch 2", "epoch 2/3", "Epoch 3", "epoch 3/3"], "\n".join(shown)
 
 
 def test_closing_the_output_in_a_fit(trials: Trials, renderer: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import itertools
@@ -22,6 +23,7 @@ import tensorflow as tf
 
 import kbar
 from kbar.core.snapshot import Event, EventKind, Snapshot, StageView
+from kbar.display.process import current
 from kbar.testing import FakeClock, RecordingRenderer
 
 STEPS = 10
@@ -113,8 +115,8 @@ def failing(call: Callable[[], object]) -> BaseException:
     raise AssertionError("it was to fail")
 
 
-def raising(error: BaseException, at: int) -> Callable[..., None]:
-    """A hook that raises `error` at the batch or epoch of this index."""
+def raising(error: BaseException | type[BaseException], at: int) -> Callable[..., None]:
+    """A hook that raises `error` at the batch or epoch of this index; of a class, nothing but its handler keeps it."""
 
     def hook(index: int, logs: object = None) -> None:
         if index == at:
@@ -945,6 +947,21 @@ def test_another_model_evaluated_within_a_run_costs_validation_no_total(
     assert totals(renderer, "validation") == [2]
 
 
+def test_a_fit_nests_in_a_track_and_the_screen_is_the_outermosts(model: keras.Model, clock: FakeClock) -> None:
+    screen, inner = RecordingRenderer(screen=True), RecordingRenderer()
+    x = np.ones((8, 2), "float32")
+    tick = on(train_batch_end=lambda batch, logs: clock.advance(0.1))
+    for _ in kbar.track(range(2), label="fold", renderer=screen):
+        bar = kbar.ProgressBar(["auto", inner])
+        model.fit(x, x[:, :1], batch_size=2, epochs=2, validation_split=0.5, verbose=0, callbacks=[tick, bar])
+    tree = {(s.depth, s.label) for snapshot in screen.snapshots for s in snapshot.stages}
+    assert tree == {(0, "fold"), (1, "fit"), (2, "train"), (2, "validation")}
+    assert [epoch.title for epoch in epochs(screen)] == [f"fold {f}/2  epoch {e}/2" for f in (1, 2) for e in (1, 2)]
+    assert {e.stage.label for e in inner.events} == {"fit", "train", "validation"}
+    assert inner.opened == inner.closed == 2
+    assert ends(screen, "fold") == [(2, 2, "done")]
+
+
 # Many threads.
 
 
@@ -1373,6 +1390,168 @@ def test_an_exception_after_an_epoch_keeps_the_epochs_line(
         ("epoch 2/5", 10, "done"),
     ]
     assert [(done, total) for done, total, _ in ends(renderer, "fit")] == [(2, 5)]
+
+
+# Exceptions that somebody catches.
+
+
+class Prunes(keras.callbacks.Callback):
+    """Ends a trial at the end of an epoch, as Optuna's callback does; it stands ahead of the bar in the list."""
+
+    def __init__(self, at: int = 0, error: type[BaseException] = Boom) -> None:
+        super().__init__()
+        self.at, self.error = at, error
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch == self.at:
+            raise self.error
+
+
+@pytest.mark.parametrize("validation", [FEW, None], ids=["with validation", "without"])
+@pytest.mark.parametrize("at", [0, 2])
+def test_an_epoch_that_was_done_when_a_trial_is_pruned_counts_and_has_its_line(
+    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, validation: Any, at: int
+) -> None:
+    logs: dict[str, float] = {}
+    keeps = on(epoch_end=lambda epoch, told: logs.update(told))
+    with contextlib.suppress(Boom):
+        fit(model, keeps, Prunes(at), bar, epochs=4, validation_data=validation)
+    clock.advance(FRAME)
+    assert ends(renderer, "fit") == [(at + 1, 4, "error")]
+    assert ends(renderer, "train") == [(10, 10, "done")] * (at + 1)
+    assert [(epoch.title, epoch.done) for epoch in epochs(renderer)] == [
+        (f"epoch {n + 1}/4", 10) for n in range(at + 1)
+    ]
+    assert dict(epochs(renderer)[-1].metrics) == pytest.approx(logs)
+    assert ("val_loss" in logs) == (validation is not None)
+
+
+def test_a_validation_that_has_not_begun_is_not_counted_as_done(
+    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
+) -> None:
+    """Neither in the last step of training nor at the beginning of the validation, in any epoch."""
+
+    def fail(logs: object = None) -> None:
+        raise Boom
+
+    for callbacks, number in (([bar, on(train_batch_end=raising(Boom(), 9))], 0), ([on(test_begin=fail), bar], 0)):
+        with contextlib.suppress(Boom):
+            fit(model, *callbacks, epochs=4, validation_data=FEW)
+        clock.advance(FRAME)
+        assert ends(renderer, "fit")[-1] == (number, 4, "error")
+        assert ends(renderer, "train")[-1] == (10, 10, "done")
+        assert epochs(renderer) == []
+
+
+@pytest.mark.parametrize(("frequency", "counts"), [(2, 1), (1, 0), ([2], 1), ([1], 0)])
+def test_an_epoch_whose_validation_is_not_due_counts_without_it(
+    model: keras.Model,
+    clock: FakeClock,
+    bar: kbar.ProgressBar,
+    renderer: RecordingRenderer,
+    frequency: Any,
+    counts: int,
+) -> None:
+    with contextlib.suppress(Boom):
+        callbacks = [bar, on(train_batch_end=raising(Boom(), 9))]
+        fit(model, *callbacks, epochs=4, validation_data=FEW, validation_freq=frequency)
+    clock.advance(FRAME)
+    assert ends(renderer, "fit") == [(counts, 4, "error")]
+
+
+@pytest.mark.parametrize("frame", [True, False], ids=["a frame in the handler", "none"])
+@pytest.mark.parametrize("error", [Boom, KeyboardInterrupt])
+def test_a_fit_that_somebody_catches_ends_right_after_the_handler(
+    model: keras.Model,
+    clock: FakeClock,
+    bar: kbar.ProgressBar,
+    renderer: RecordingRenderer,
+    error: type[BaseException],
+    frame: bool,
+) -> None:
+    """As interrupted if that was seen while Ctrl-C was handled; else all that is known is that it failed."""
+    try:
+        fit(model, bar, on(train_batch_end=raising(error, 2)), epochs=4)
+    except error:
+        if frame:
+            clock.advance(FRAME)
+    assert current()._unsettled or frame
+    current().settle()
+    outcome = "interrupted" if frame and error is KeyboardInterrupt else "error"
+    assert ends(renderer, "train") == [(3, 10, outcome)]
+    assert ends(renderer, "fit") == [(0, 4, outcome)]
+    assert renderer.closed == 1
+
+
+def test_an_exception_handled_around_a_fit_says_nothing_of_it(
+    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
+) -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with contextlib.suppress(Boom):
+            fit(model, bar, on(train_batch_end=raising(Boom(), 2)))
+        clock.advance(FRAME)
+    assert ends(renderer, "fit") == [(0, 1, "error")]
+
+
+def test_nothing_of_a_failed_fit_is_alive_once_its_bars_are_gone(model: keras.Model, clock: FakeClock) -> None:
+    """At once, not only when the garbage collector comes by."""
+
+    class Hooks(keras.callbacks.CallbackList):
+        pass
+
+    class Value:
+        shape = ()
+
+        def item(self) -> float:
+            return 0.5
+
+    def run() -> list[weakref.ref[Any]]:
+        value = Value()
+        hooks = Hooks([kbar.ProgressBar("tqdm"), on(train_batch_end=raising(Boom, 2))], model=model, epochs=2, steps=5)
+        hooks.on_train_begin()
+        hooks.on_epoch_begin(0)
+        with contextlib.suppress(Boom):
+            for batch in range(5):
+                hooks.on_train_batch_end(batch, {"loss": value})
+        clock.advance(FRAME)
+        return [weakref.ref(value), weakref.ref(hooks)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        kept = run()
+        clock.advance(FRAME)
+        assert current().running() == []
+        assert [ref() for ref in kept] == [None, None]
+    finally:
+        gc.enable()
+
+
+# When an epoch's line comes.
+
+
+def test_an_epochs_line_comes_before_what_the_next_epochs_callbacks_do(
+    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
+) -> None:
+    """Unless a callback behind the bar has an `on_epoch_end`, which may add to the epoch's logs."""
+
+    def shown_at(*callbacks: Any) -> list[int]:
+        seen: list[int] = []
+        renderer.snapshots.clear()
+        look = on(epoch_begin=lambda epoch, logs: seen.append(len(epochs(renderer))))
+        fit(make_model(), look, *callbacks, epochs=3)
+        assert len(epochs(renderer)) == 3
+        return seen
+
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
+    assert shown_at(bar) == [0, 1, 2]
+    assert shown_at(schedule, bar) == [0, 1, 2]
+    assert shown_at(bar, on(train_batch_end=lambda batch, logs: None)) == [0, 1, 2]
+    assert shown_at(bar, keras.callbacks.History()) == [0, 1, 2]
+    assert shown_at(bar, schedule) == [0, 0, 1]
+    assert shown_at(bar, on(epoch_end=lambda epoch, logs: None)) == [0, 0, 1]
 
 
 # Metrics.
