@@ -14,8 +14,8 @@ from ..system.terminal import forget_outputs
 from . import scope
 from .display import Display
 
-# Seconds by which the exit of the interpreter is delayed at most, for metrics that a device still computes and for lines
-# that are not in their files yet. A thread that returns from a device's library after the exit aborts the process.
+# Seconds by which the interpreter's exit is delayed at most, for metrics that a device still computes and for lines on
+# their way into files. A thread that returns from a device's library after the exit aborts the process.
 _LONGEST_WAIT = 60.0
 
 _display: Display | None = None

@@ -261,9 +261,7 @@ class Target:
         if not self.renderer.live:
             return min([_LOOK, *(max(_FRAME, time - now) for _, time in dues)])
         period = max(_FASTEST, min([_FRAME, *(time - tick.drawn_at for tick, time in dues)]))
-        late = (
-            now - began
-        ) % period  # frames fall on full seconds of the run, so that its clock never shows a second late
+        late = (now - began) % period  # frames fall on the full seconds of the run: its clock shows each in time
         return period - late + (period if late > period / 2 else 0.0)
 
     def _close(self) -> None:
