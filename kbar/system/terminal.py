@@ -14,18 +14,18 @@ from .environment import place, surface
 from .output import Output
 
 # Escape sequences; n is a number of rows.
-_SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
+_SAVE, _RESTORE = "\x1b7", "\x1b8"  # the position of the cursor, and the colours
 _TO_END_OF_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[J"
-_SCROLL_DOWN = "\x1bD"  # one row down in the same column, where the screen ends by scrolling it
+_SCROLL_DOWN = "\x1bD"  # one row down in the same column; in the last row the screen scrolls
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
 
-_READ = {"x86_64": 0, "aarch64": 63}  # the number of Linux's system call
+_READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call, on Linux
 
 _outputs: weakref.WeakValueDictionary[object, Output] = weakref.WeakValueDictionary()
 
 
 def output_of(stream: IO[str] | None) -> Output:
-    """The output that `stream` leads to: the same one for all streams that lead to one place."""
+    """The output for `stream`; streams that lead to the same place have the same output."""
     is_terminal = surface(stream) == "terminal"
     if is_terminal:
         stream = _real(stream)
@@ -34,20 +34,20 @@ def output_of(stream: IO[str] | None) -> Output:
 
 
 def forget_outputs() -> None:
-    """Let every stream have an output of its own again, in a forked child: the locks may be held for ever."""
+    """Make new outputs from now on, in a forked child: no thread there releases the locks of the old ones."""
     _outputs.clear()
 
 
 def _real(stream: Any) -> Any:
-    """The terminal's own stream where `stream` stands in for it, such as a tee that also writes a file."""
+    """The real stream of the terminal if `stream` is an object in place of it, such as a tee; else `stream`."""
     standard = sys.__stderr__ if stream is sys.stderr else sys.__stdout__
-    if isinstance(place(stream), tuple):  # it says itself which file it leads to
+    if isinstance(place(stream), tuple):  # it has a descriptor
         return standard if place(standard) == place(stream) else stream
     return standard if stream in (sys.stdout, sys.stderr) and surface(standard) == "terminal" else stream
 
 
 def _reads_terminal(thread: threading.Thread) -> bool:
-    """Whether `thread` waits for what is typed on a terminal, by a plain read; known on Linux only."""
+    """Whether `thread` is reading from a terminal by a plain system call; always False but on Linux."""
     with contextlib.suppress(OSError, ValueError):  # no such system, or it is not waiting
         with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
             call, argument = file.read().split()[:2]
@@ -56,11 +56,11 @@ def _reads_terminal(thread: threading.Thread) -> bool:
 
 
 class Terminal(Output):
-    """A terminal: the cursor rests where the text that was printed last ends, and bars lie below it.
+    """A terminal: the cursor stays at the end of the printed text, and bars lie below it.
 
-    A frame makes room below the cursor, draws there, and puts the cursor back, all by one write. Whatever is
-    printed then goes where it would have gone without bars: an unfinished line is continued where it was. A blank
-    row between cursor and bars keeps apart what native code prints, past Python, until the next frame.
+    A frame scrolls to make room below the cursor, draws there, and puts the cursor back, all by one write. The next
+    print then appears where it would without bars: an unfinished line goes on. Native code prints without a call of
+    Python's that takes the bars away; a blank row keeps its text apart from the bars until the next frame.
     """
 
     is_terminal = True
@@ -68,10 +68,10 @@ class Terminal(Output):
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
         self._shows_bars = False
-        self._mode: object = None  # the usual one, once it was seen while this process had the terminal
+        self._mode: object = None  # while no program asks anything; None until this process was seen in the foreground
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
-        """Draw a frame: the lines `above`, to stay, and the bars, until the next frame.
+        """Draw a frame: the lines `above`, which stay, and the bars, which the next frame replaces.
 
         Raises:
             OSError, ValueError: as the stream does.
@@ -90,7 +90,7 @@ class Terminal(Output):
             if above:
                 self.begun = 0
             elif self.begun and self.begun % columns == 0:
-                frame.append("\r\n")  # where the line would wrap, had it gone on
+                frame.append("\r\n")  # the line is full, and would go on in the next row
                 self.begun = 0
             if shown:
                 frame += [_SCROLL_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
@@ -102,29 +102,29 @@ class Terminal(Output):
             self._shows_bars = bool(shown)
 
     def leave(self) -> None:
-        """Leave the bars that were drawn last as lines, and the cursor below them."""
+        """Leave the bars that were drawn last as lines, with the cursor below them."""
         bars, self._last = self._last, ()
         self.draw(bars, ())
 
     @property
     def _is_direct(self) -> bool:
-        """Whether frames go by the descriptor: who replaces `write` to keep what is printed has no use for them."""
+        """Whether frames go to the descriptor, also if other code has replaced `write`: it wants prints, not frames."""
         return self._descriptor is not None
 
     def write_lines(self, lines: Sequence[str]) -> None:
-        """Write whole lines as they are; bars come back below them with the next frame."""
+        """Write whole lines as they are; the bars come back below them with the next frame."""
         self.hide()
         super().write_lines(lines)
 
     def _permanent(self, lines: Sequence[str]) -> str:
         if not lines:
             return ""
-        # Blanks as wide as the terminal wrap just if the cursor is within a line, which nobody can ask it.
+        # A row of blanks wraps only if the cursor is not at the beginning of a line, which a terminal does not tell.
         fresh = _TO_END_OF_SCREEN + " " * self.size[0] + "\r" + _TO_END_OF_LINE
         return fresh + "".join(f"{line}\n" for line in lines)
 
     def hide(self) -> None:
-        """Take the bars away, so that something may be printed; if that fails, the print will say so."""
+        """Take the bars away, so that text can be printed. If that fails, so will the print, which says why."""
         if self._shows_bars:
             with self.lock, contextlib.suppress(OSError, ValueError):
                 self._shows_bars = False
@@ -133,17 +133,17 @@ class Terminal(Output):
 
     @property
     def asks(self) -> bool:
-        """Whether somebody is asked something there: the terminal's mode is another one, or the main thread reads."""
+        """Whether a program asks something: it has changed the terminal's mode, or the main thread reads from it."""
         mode = self._current_mode()
         self._mode = self._mode or mode
         return mode != self._mode or _reads_terminal(threading.main_thread())
 
     def adopt_mode(self) -> None:
-        """Take the terminal's mode as it is now for the usual one."""
+        """From now on, take the present mode for the one in which nothing is asked."""
         self._mode = self._current_mode()
 
     def _current_mode(self) -> object:
-        with contextlib.suppress(Exception):  # no such system, or a terminal that hung up, which a write will tell
+        with contextlib.suppress(Exception):  # not on this system, or the terminal hung up
             import termios
 
             return termios.tcgetattr(self._number)
@@ -152,7 +152,7 @@ class Terminal(Output):
     @property
     def is_in_background(self) -> bool:
         """Whether the terminal belongs to another program for now, as after Ctrl-Z and `bg`."""
-        with contextlib.suppress(Exception):  # likewise, or it is another session's terminal
+        with contextlib.suppress(Exception):  # likewise, or the terminal is another session's
             return os.tcgetpgrp(self._number) != os.getpgrp()
         return False
 
