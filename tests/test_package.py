@@ -6,7 +6,6 @@ import ast
 import builtins
 import keyword
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import get_args
@@ -15,6 +14,8 @@ import pytest
 
 import kbar
 from kbar.core.snapshot import Outcome
+
+from .helpers import run_python
 
 PACKAGE = Path(kbar.__file__).parent
 ROOT = Path(__file__).parent.parent
@@ -71,22 +72,23 @@ def test_core_does_no_input_or_output_starts_no_thread_and_reads_no_clock() -> N
             assert not forbidden & {name.split(".")[0] for name in names}, path
 
 
+@pytest.mark.slow
 def test_importing_kbar_imports_nothing_else() -> None:
     code = "import sys; before = set(sys.modules); import kbar; print(*sorted(set(sys.modules) - before))"
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert shown.stdout.split() == ["kbar"]
+    assert run_python(code).stdout.split() == ["kbar"]
 
 
+@pytest.mark.slow
 def test_making_a_renderer_imports_nothing_that_draws() -> None:
     code = (
         "import sys, kbar; kbar.RichRenderer(); kbar.TqdmRenderer(); kbar.LogRenderer();"
         "from kbar.options import Options; Options('auto'); Options('rich'); Options('tqdm');"
         "print({'rich', 'tqdm', 'keras', 'tensorflow'} & set(sys.modules))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert shown.stdout.strip() == "set()"
+    assert run_python(code).stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "code", "says"),
     [
@@ -97,9 +99,9 @@ def test_making_a_renderer_imports_nothing_that_draws() -> None:
 )
 def test_a_missing_library_gives_one_line_that_says_what_to_install(missing: str, code: str, says: str) -> None:
     program = f"import sys; sys.modules[{missing!r}] = None; import kbar; from kbar.options import Options; {code}"
-    shown = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
-    assert shown.stderr.splitlines()[-1].startswith("ImportError: ")
-    assert says in shown.stderr.splitlines()[-1]
+    last = run_python(program).stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert says in last
 
 
 def test_all_public_names_are_there() -> None:

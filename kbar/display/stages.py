@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,6 +42,13 @@ class Stages:
         for stage in reversed(stages):  # inner ones first, as outer ones are estimated by them
             stage.look(now)
         return stages
+
+    def views(self, includes: Callable[[Stage], bool]) -> tuple[StageView, ...]:
+        """All stages on show of those that `includes` names, as a bar shows them now."""
+        shown = [s for s in self.all() if includes(s) and not s.stale and not (s.root.outcome and s.leave == "none")]
+        now = self._display.clock()
+        # The epochs' metrics stand in their own lines, or in the last state where those are not kept.
+        return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
 
     def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
         """Post to the targets what has happened to `stage`; `as_line` if it leaves a line above the bars."""
@@ -94,9 +102,9 @@ class Stages:
         last = all(root.outcome for root in self.roots)
         self.post("end", stage, as_line=not stage.parent and not last)
         for target in self._display.targets:
-            target.marks.pop(stage.key, None)
+            target.schedule.forget(stage)
             if not target.closing and (last or target.is_over):
-                target.final = target.stages(self._display.clock())
+                target.final = self.views(target.includes)
         if not stage.parent:
             self.roots = [] if last else [root for root in self.roots if root is not stage]
             for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
@@ -127,7 +135,7 @@ class Stages:
     def post_line(self, target: Target, stage: Stage) -> None:
         """Post to `target` a line about `stage` as it is now."""
         now = self._display.clock()
-        target.mark(stage, now)
+        target.schedule.mark(stage, now)
         target.post(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
 
     def reached(self, stage: Stage) -> None:
@@ -137,7 +145,7 @@ class Stages:
                 return  # the step was under way when the stage ended
             stage.note_first()
             ticks = self._ticks(stage)
-        due = [target for target, tick in ticks if target.is_due(tick)]
+        due = [target for target, tick in ticks if target.schedule.is_due(tick)]
         with self._display.lock:
             for target in due:
                 if target.covers(stage):
@@ -152,7 +160,7 @@ class Stages:
         """
         with self._display.lock:
             ticks, done = self._ticks(stage), stage.done
-        nexts = [target.next_due(tick).position for target, tick in ticks]
+        nexts = [target.schedule.next_due(tick).position for target, tick in ticks]
         with self._display.lock:
             if stage.outcome is None:  # else it stays so that a thread that advances the stage learns that it is over
                 # The first execution takes long, as it compiles: its end has to be noticed at once.
@@ -161,7 +169,7 @@ class Stages:
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
         now = self._display.clock()
         covering = self._display.targets.covering(stage)
-        return [(target, target.tick(stage, now)) for target in covering if not target.renderer.live]
+        return [(target, target.schedule.tick(stage, now)) for target in covering if not target.renderer.live]
 
 
 def _above(stage: Stage, now: float) -> tuple[StageView, ...]:

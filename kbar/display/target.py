@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ..core.metrics import fetched
 from ..core.snapshot import Event, Message, Snapshot, StageView
 from ..core.stage import Stage
-from ..core.throttle import Due, Throttle, Tick
+from ..core.throttle import Throttle
 from ..renderers import Renderer
 from ..system.output import Output
 from ..system.terminal import Terminal
 from ..system.warnings import failure, warn
+from .guard import Guard
+from .schedule import Schedule
 from .thread import DrawingThread
 
 if TYPE_CHECKING:
     from .display import Display
 
-_T = TypeVar("_T")
 _MOST_IN_A_FRAME = 1_000  # events
 _MOST = 100_000  # events that are kept while an output takes none
-_FRAME = 0.1  # seconds between two frames, unless the throttle wants it otherwise
-_FASTEST = 0.02
-_LOOK = 0.5  # seconds between two looks for stages whose owner has ended, at most
+_HELD = 0.1  # seconds until a target looks again whether it may draw
 _REST = 4  # after a frame that took t seconds to draw, a screen rests for _REST * t
 
 
@@ -40,7 +39,7 @@ class Target:
 
     Attributes:
         events: those that are not drawn yet.
-        marks: by stage, when (s) and at which position it was last drawn.
+        schedule: says when a draw is due.
         final: the last state of its stages, once they are over.
         is_closed: whether the renderer is closed.
         captures: whether lines that others print are posted to it.
@@ -56,13 +55,13 @@ class Target:
         thread: Callable[[Callable[[], float | None]], DrawingThread] = DrawingThread,
     ) -> None:
         self._display = display
-        self.renderer, self._throttle, self._scopes = renderer, throttle, scopes
+        self.renderer, self._scopes = renderer, scopes
         self.events: deque[Event | Message] = deque(maxlen=_MOST)
-        self.marks: dict[int, tuple[float, int]] = {}
+        self._guard = Guard()
+        self.schedule = Schedule(throttle, renderer.live, self._guard)
         self.final: tuple[StageView, ...] | None = None
         self.is_closed = self.captures = self.fetching = self._late = self._draws = False
         self.thread = thread(self.step)
-        self._error: BaseException | None = None
 
     # What it draws. The display's lock is held.
 
@@ -83,7 +82,7 @@ class Target:
 
     @property
     def owes_lines(self) -> bool:
-        """Whether a line of an epoch or a stage that is over is yet to be drawn where the user prints."""
+        """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
         posted = [event for event in self.events.copy() if isinstance(event, Event)]
         lines = [e for e in posted if (e.line if self.renderer.live else e.kind in ("epoch", "end"))]
         return self.renderer.screen and bool(lines) and not self.is_closed
@@ -110,38 +109,11 @@ class Target:
         """Draw this with the next frame."""
         self.events.append(event)
 
-    def tick(self, stage: Stage, now: float) -> Tick:
-        """The facts about `stage` at time `now` (s), for the throttle."""
-        drawn_at, drawn_done = self.marks.get(stage.key, (stage.started, stage.initial))
-        return Tick(now, stage.done, stage.total, stage.started, drawn_at, drawn_done)
-
-    def mark(self, stage: Stage, now: float) -> None:
-        """Take note that `stage` is drawn as of time `now` (s)."""
-        self.marks[stage.key] = now, stage.done
-
-    # What is due. The lock is not held, as the throttle may be the user's.
-
-    def is_due(self, tick: Tick) -> bool:
-        """Whether a draw is due.
-
-        A log repeats a position only if the time demands a line, and has no line for the last step, as the line of the
-        stage's end says the same.
-        """
-        if not self.renderer.live:
-            again = tick.done == tick.drawn_done and tick.now < self.next_due(tick).time
-            if again or (tick.total is not None and tick.done >= tick.total):
-                return False
-        return bool(self._guarded(lambda: self._throttle(tick)))
-
-    def next_due(self, tick: Tick) -> Due:
-        """From when on a draw may be due."""
-        return self._guarded(lambda: self._throttle.next_due(tick)) or Due()
-
     # Its life.
 
     def open(self) -> None:
         """Open the renderer."""
-        self._guarded(self.renderer.open)
+        self._guard.call(self.renderer.open)
 
     @property
     def output(self) -> Output | None:
@@ -177,26 +149,30 @@ class Target:
         if self.is_closed:
             return None
         began = self._display.clock()
-        if self._error is None and not self._may_draw():
-            return _FRAME
-        snapshot = self._error is None and self._due_snapshot(began)
+        if self._guard.error is None and not self._may_draw():
+            return _HELD
+        snapshot = self._guard.error is None and self._due_snapshot(began)
         if snapshot:
             self._draw(snapshot)
         with self._display.lock:
             self._draws = False
-            more = bool(self.events) and self._error is None
-            last = self._error is not None or (self.closing and not more)
+            more = bool(self.events) and self._guard.error is None
+            last = self._guard.error is not None or (self.closing and not more)
         if last:
             self._close()
             return None
         if more:
             return 0.0
-        took = self._display.clock() - began
-        rest = _REST * took if self.renderer.live and not self.closing else 0.0
-        return max(self._until_next(), rest)
+        now = self._display.clock()
+        rest = _REST * (now - began) if self.renderer.live and not self.closing else 0.0
+        with self._display.lock:
+            stages = self._display.stages.all()
+            ticks = [self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.covers(stage)]
+            run_began = stages[0].started if stages else now
+        return max(rest, self.schedule.seconds_until_due(ticks, now, run_began))
 
     def _may_draw(self) -> bool:
-        """Whether the terminal is free: nobody is asked anything there; what is over is drawn all the same."""
+        """Whether a frame may be drawn: nothing is asked on the terminal. The last state is drawn all the same."""
         output, pauses = self.output, self._display.pauses
         if self.closing or not isinstance(output, Terminal):
             return True
@@ -211,12 +187,10 @@ class Target:
 
     def _due_snapshot(self, now: float) -> Snapshot | None:
         """What there is to draw now; None if nothing is due."""
-        # Timers are not exact: a frame may rather come a little early than be missed.
-        ahead = 0.01 if self.renderer.live else 0.0
         with self._display.lock:
             leaves = [stage for stage in self._display.stages.as_of_now() if stage.is_leaf and self.covers(stage)]
-            ticks = [self.tick(stage, now + ahead) for stage in leaves]
-        due = [stage for stage, tick in zip(leaves, ticks, strict=True) if self.is_due(tick)]
+            ticks = [self.schedule.tick(stage, now) for stage in leaves]
+        due = [stage for stage, tick in zip(leaves, ticks, strict=True) if self.schedule.is_due(tick)]
         with self._display.lock:
             if not self.renderer.live:
                 for stage in due:
@@ -227,21 +201,13 @@ class Target:
             self._draws = True
             events = tuple(self.events.popleft() for _ in range(min(len(self.events), _MOST_IN_A_FRAME)))
             if self.renderer.live:
-                self.marks = {leaf.key: (now, leaf.done) for leaf in leaves}
-                return Snapshot(self.final if self.final is not None else self.stages(now), events)
+                self.schedule.mark_all(leaves, now)
+                return Snapshot(
+                    self.final if self.final is not None else self._display.stages.views(self.includes), events
+                )
         for stage in due:
             self._display.stages.set_next_due(stage)
         return Snapshot((), events) if events else None
-
-    def stages(self, now: float) -> tuple[StageView, ...]:
-        """The stages to show at time `now` (s). The lock must be held."""
-        shown = [
-            stage
-            for stage in self._display.stages.all()
-            if self.includes(stage) and not stage.stale and not (stage.root.outcome and stage.leave == "none")
-        ]
-        # Metrics of epochs are in the lines of the epochs; without these lines they are in the bar.
-        return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
 
     def _draw(self, snapshot: Snapshot) -> None:
         self.fetching = True  # that may wait for a device
@@ -249,20 +215,7 @@ class Target:
             snapshot = fetched(snapshot, {}, warn)
         finally:
             self.fetching = False
-        self._guarded(lambda: self.renderer.draw(snapshot))
-
-    def _until_next(self) -> float:
-        """Seconds until something may be due."""
-        with self._display.lock:
-            now, stages = self._display.clock(), self._display.stages.all()
-            ticks = [self.tick(stage, now) for stage in stages if stage.is_leaf and self.covers(stage)]
-            began = stages[0].started if stages else now
-        dues = [(tick, self.next_due(tick).time) for tick in ticks]
-        if not self.renderer.live:
-            return min([_LOOK, *(max(_FRAME, time - now) for _, time in dues)])
-        period = max(_FASTEST, min([_FRAME, *(time - tick.drawn_at for tick, time in dues)]))
-        late = (now - began) % period  # frames fall on the full seconds of the run: its clock shows each in time
-        return period - late + (period if late > period / 2 else 0.0)
+        self._guard.call(lambda: self.renderer.draw(snapshot))
 
     def _close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
@@ -271,23 +224,11 @@ class Target:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._error = self._error or error
+            self._guard.error = self._guard.error or error
         finally:
             self._display.targets.close(self)
             self.is_closed = True
             self.events.clear()  # thread and target refer to each other, and must not keep metrics or stages alive
             self.final, self._scopes = (), []
-        if self._error:
-            failure(f"{type(self.renderer).__name__} is given up", self._error)
-
-    def _guarded(self, call: Callable[[], _T]) -> _T | None:
-        """What `call` returns; None if it fails, or if this target has failed before."""
-        if self._error:
-            return None
-        try:
-            return call()
-        except KeyboardInterrupt:  # Ctrl-C, on the thread of a step
-            raise
-        except BaseException as error:  # also SystemExit, as no output is a reason to end the process
-            self._error = error
-            return None
+        if self._guard.error:
+            failure(f"{type(self.renderer).__name__} is given up", self._guard.error)

@@ -18,6 +18,8 @@ import kbar
 
 from .conftest import Trials, read_all
 
+pytestmark = pytest.mark.slow
+
 ALL = 99  # steps of a training that nothing has ended
 BARS = ("rich", "tqdm")
 

@@ -13,6 +13,8 @@ import pytest
 
 from .conftest import Trials
 
+pytestmark = pytest.mark.slow
+
 BARS = ("rich", "tqdm")
 
 INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"

@@ -16,6 +16,8 @@ from kbar.testing import VirtualTerminal
 
 from .conftest import Trials
 
+pytestmark = pytest.mark.slow
+
 BARS = ("rich", "tqdm")
 FIRST = """
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

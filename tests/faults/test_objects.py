@@ -23,6 +23,8 @@ from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal, fake_clo
 
 from .conftest import PLAIN, Trials
 
+pytestmark = pytest.mark.slow
+
 RENDERERS: dict[str, Callable[[], Any]] = {
     "auto": lambda: "auto",
     "rich": lambda: kbar.RichRenderer(file=sys.stderr),

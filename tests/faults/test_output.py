@@ -17,6 +17,8 @@ import pytest
 
 from .conftest import Trials, read_all
 
+pytestmark = pytest.mark.slow
+
 # Fills what a program writes to, so that little is enough to hold it up.
 FLOOD = """
 os.set_blocking(1, False)

@@ -9,7 +9,7 @@ import pytest
 from .conftest import Trials
 
 BARS = ("rich", "tqdm")
-pytestmark = pytest.mark.parametrize("renderer", BARS)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("renderer", BARS)]
 
 
 def printed(text: str, pattern: str) -> list[str]:
