@@ -62,7 +62,8 @@ class _SharedStream(Shadow):
     """A stream that leads to a place where kbar draws bars or log lines."""
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
-        self._output, self._settle, self._holds = output, settle, False
+        self._output, self._settle = output, settle
+        self._held: int | None = None  # if something may be held until it is flushed, the frame it made room in
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
@@ -71,11 +72,13 @@ class _SharedStream(Shadow):
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
+        if not data:  # nothing that bars have to make room for
+            return self._write(data)
         self._settle()
         with self._output.lock:
-            self._output.hide()
+            self._output.make_room(data)
             taken = self._write(data)
-            self._holds = True  # the stream may keep some of it until it is flushed
+            self._held = self._output.frame
             self._output.printed(data)
         return taken
 
@@ -88,13 +91,14 @@ class _SharedStream(Shadow):
             return self._write(data)
 
     def flush(self) -> None:
-        """Take the bars away, and flush what was printed."""
-        if not self._holds or not self.active or is_own_write():
+        """Let go of what is held; there is room for it, unless another frame was drawn since it was written."""
+        if self._held is None or not self.active or is_own_write():
             self._flush()
             return
         with self._output.lock:
-            self._holds = False
-            self._output.hide()
+            if self._held != self._output.frame:
+                self._output.hide()
+            self._held = None
             self._flush()
 
 

@@ -60,7 +60,7 @@ class Target:
         self._guard = Guard()
         self.schedule = Schedule(throttle, renderer.live, self._guard)
         self.final: tuple[StageView, ...] | None = None
-        self.is_closed = self.captures = self.fetching = self._late = self._draws = False
+        self.is_closed = self.captures = self.fetching = self._late = self._draws = self._is_open = False
         self.thread = thread(self.step)
 
     # What it draws. The display's lock is held.
@@ -113,7 +113,10 @@ class Target:
 
     def open(self) -> None:
         """Open the renderer."""
-        self._guard.call(self.renderer.open)
+        try:
+            self._guard.call(self.renderer.open)
+        finally:
+            self._is_open = True
 
     @property
     def output(self) -> Output | None:
@@ -148,6 +151,8 @@ class Target:
         """Draw what is due; return the seconds until the next call is needed, None once the target is closed."""
         if self.is_closed:
             return None
+        if not self._is_open:  # another thread, which has begun a stage as well, opens it just now
+            return _HELD
         began = self._display.clock()
         if self._guard.error is None and not self._may_draw():
             return _HELD

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
+from .cells import column_after
 from .descriptor import Descriptor
 from .environment import place
 
@@ -76,9 +77,10 @@ class Output:
         stream: the stream; None to write nothing.
 
     Attributes:
-        lock: held while anything is written, also by prints.
-        begun: the columns that the user has printed of a line that has not ended; 0 at the beginning of a line.
-        late: whether a wait for it was in vain, and nothing was written since.
+        lock: held while anything is written, by the user's prints too.
+        begun: columns of a line that was printed and has not ended yet.
+        frame: the number of frames that were drawn.
+        late: whether it was waited for in vain since it last took anything.
     """
 
     is_terminal: bool = False
@@ -87,7 +89,7 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.begun = 0
+        self.begun = self.frame = 0
         self.late = self.flushing = False
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -107,14 +109,18 @@ class Output:
     def hide(self) -> None:
         """Take the bars away, so that text can be printed; here there are none."""
 
+    def make_room(self, data: Any) -> None:
+        """Take the bars away, if they are in the way of `data`, text or bytes that the user prints."""
+
     def printed(self, data: Any) -> None:
         """Take note that the user has printed `data`, text or bytes. The lock must be held."""
         if not data or data[-1:] in ("\n", b"\n"):
             self.begun = 0 if data else self.begun
             return
-        text = data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
-        _, newline, line = text.rpartition("\n")
-        self.begun = max(1, len(line.rpartition("\r")[2]) + (0 if newline or "\r" in line else self.begun))
+        self.begun = max(1, column_after(self._decoded(data), self.begun))
+
+    def _decoded(self, data: Any) -> str:
+        return data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines, at the beginning of a line.

@@ -10,14 +10,17 @@ import weakref
 from collections.abc import Sequence
 from typing import IO, Any
 
+from .cells import rows_taken
 from .environment import place, surface
 from .output import Output
 
 # Escape sequences; n is a number of rows.
-_SAVE, _RESTORE = "\x1b7", "\x1b8"  # the position of the cursor, and the colours
-_TO_END_OF_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[J"
-_SCROLL_DOWN = "\x1bD"  # one row down in the same column; in the last row the screen scrolls
+_SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
+_TO_END_OF_LINE, _WHOLE_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[2K", "\x1b[J"
+_SCROLL_DOWN, _SCROLL_UP = "\x1bD", "\x1bM"  # one row down or up, where the screen ends by scrolling it
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
+# Erase all behind the cursor. To do so from the top left corner makes tmux keep the screen as it was in its history.
+_ERASE = _TO_END_OF_LINE + _SCROLL_DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _SCROLL_UP
 
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call, on Linux
 
@@ -68,7 +71,8 @@ class Terminal(Output):
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
         self._shows_bars = False
-        self._mode: object = None  # while no program asks anything; None until this process was seen in the foreground
+        self._gap = 0  # blank rows between the cursor and the bars
+        self._mode: object = None  # the usual one, once it was seen while this process had the terminal
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
         """Draw a frame: the lines `above`, which stay, and the bars, which the next frame replaces.
@@ -83,7 +87,7 @@ class Terminal(Output):
         with self.lock:
             self._last = bars
             columns, rows = self.size
-            gap = 1 if rows > 3 else 0
+            self._gap = gap = 1 if rows > 3 else 0
             shown = bars[: max(1, rows - 1 - gap)]
             room = gap + len(shown)
             frame = [self._permanent(above)]
@@ -97,9 +101,10 @@ class Terminal(Output):
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
                 frame += [_TO_END_OF_SCREEN, _RESTORE]
             elif self._shows_bars and not above:
-                frame.append(_TO_END_OF_SCREEN)
+                frame.append(_ERASE)
             self.write("".join(frame))
             self._shows_bars = bool(shown)
+            self.frame += 1
 
     def leave(self) -> None:
         """Leave the bars that were drawn last as lines, with the cursor below them."""
@@ -119,9 +124,9 @@ class Terminal(Output):
     def _permanent(self, lines: Sequence[str]) -> str:
         if not lines:
             return ""
-        # A row of blanks wraps only if the cursor is not at the beginning of a line, which a terminal does not tell.
-        fresh = _TO_END_OF_SCREEN + " " * self.size[0] + "\r" + _TO_END_OF_LINE
-        return fresh + "".join(f"{line}\n" for line in lines)
+        # Blanks as wide as the terminal wrap just if the cursor is within a line, which nobody can ask it.
+        fresh = " " * self.size[0] + "\r"
+        return fresh + "".join(f"{line}{_TO_END_OF_LINE}\n" for line in lines) + _TO_END_OF_SCREEN
 
     def hide(self) -> None:
         """Take the bars away, so that text can be printed. If that fails, so will the print, which says why."""
@@ -129,7 +134,17 @@ class Terminal(Output):
             with self.lock, contextlib.suppress(OSError, ValueError):
                 self._shows_bars = False
                 if not self.is_in_background:
-                    self.write(_TO_END_OF_SCREEN)
+                    self.write(_ERASE)
+
+    def make_room(self, data: Any) -> None:
+        """Take the bars away, unless there is room for `data` above them; so a line now and then lets none flicker."""
+        if self._shows_bars and data:
+            taken = rows_taken(self._decoded(data), self.begun, self.size[0])
+            if taken > self._gap:
+                self.hide()
+            elif not self.begun:
+                self.write(_TO_END_OF_LINE)  # native code may have left the cursor on a bar
+            self._gap -= int(min(taken, self._gap))
 
     @property
     def asks(self) -> bool:

@@ -233,6 +233,26 @@ def test_stages_of_another_thread_stand_beside(clock: FakeClock) -> None:
 
 
 @pytest.mark.usefixtures("clock")
+def test_nothing_is_drawn_before_the_renderer_is_open() -> None:
+    """Though another thread begins and ends a stage while it opens."""
+
+    class Opens(RecordingRenderer):
+        def open(self) -> None:
+            thread = threading.Thread(target=lambda: current().end(begin(self, "other"), "done"))
+            thread.start()
+            thread.join()
+            super().open()
+
+        def draw(self, snapshot: Snapshot) -> None:
+            assert self.opened
+            super().draw(snapshot)
+
+    renderer = Opens(screen=True)
+    current().end(begin(renderer, "first"), "done")
+    assert {e.stage.label for e in renderer.events} == {"other", "first"}
+
+
+@pytest.mark.usefixtures("clock")
 def test_an_ending_closes_all_within_and_is_final() -> None:
     renderer = RecordingRenderer()
     outer = begin(renderer, label="outer")
