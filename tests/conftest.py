@@ -1,9 +1,13 @@
-"""What all tests share: time that is advanced, and a display of their own."""
+"""Fixtures of all tests: time that is advanced, a display of their own, and what only slow tests may do."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -11,26 +15,61 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from kbar.system import warnings
-from kbar.testing import FakeClock, fake_clock
+from kbar.testing import FakeClock, RecordingRenderer, fake_clock
 
-settings.register_profile("kbar", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-settings.load_profile("kbar")
+# `--hypothesis-profile=thorough` looks at more examples, as CI does.
+for profile, max_examples in (("quick", 25), ("thorough", 150)):
+    settings.register_profile(
+        profile,
+        max_examples=max_examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)
 def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of whoever runs the tests decides what they draw; each warning is news again."""
+    """Make drawing independent of the environment of whoever runs the tests, and each warning news again."""
     for name in ("KBAR_RENDERER", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     warnings.forget()
 
 
+@pytest.fixture(autouse=True)
+def _slow_means_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let only tests that are marked slow start processes or sleep."""
+    if request.node.get_closest_marker("slow"):
+        return
+
+    def only_for_others(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            caller = sys._getframe(1)
+            while caller.f_globals["__name__"] == "subprocess" and caller.f_back:
+                caller = caller.f_back
+            if caller.f_globals["__name__"].startswith(("tests.", "kbar.testing")):
+                pytest.fail(f"a test that calls {function.__name__} is to be marked slow")
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(subprocess, "Popen", only_for_others(subprocess.Popen))
+    monkeypatch.setattr(os, "fork", only_for_others(os.fork))
+    monkeypatch.setattr(time, "sleep", only_for_others(time.sleep))
+
+
 @pytest.fixture
 def clock() -> Iterator[FakeClock]:
-    """A display that draws on this thread, at the times this clock is told."""
+    """A display that draws on this thread, at the times that this clock is told."""
     with fake_clock() as clock:
         yield clock
+
+
+@pytest.fixture
+def renderer() -> RecordingRenderer:
+    """A renderer that remembers what it was given to draw."""
+    return RecordingRenderer()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

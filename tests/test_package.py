@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import keyword
 import re
-import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import kbar
+from kbar.core.snapshot import Outcome
+
+from .helpers import run_python
 
 PACKAGE = Path(kbar.__file__).parent
+ROOT = Path(__file__).parent.parent
 
 # A folder imports only folders further down; what lies in one line may import each other.
 HOUSE = (
@@ -66,22 +72,23 @@ def test_core_does_no_input_or_output_starts_no_thread_and_reads_no_clock() -> N
             assert not forbidden & {name.split(".")[0] for name in names}, path
 
 
+@pytest.mark.slow
 def test_importing_kbar_imports_nothing_else() -> None:
     code = "import sys; before = set(sys.modules); import kbar; print(*sorted(set(sys.modules) - before))"
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert shown.stdout.split() == ["kbar"]
+    assert run_python(code).stdout.split() == ["kbar"]
 
 
+@pytest.mark.slow
 def test_making_a_renderer_imports_nothing_that_draws() -> None:
     code = (
         "import sys, kbar; kbar.RichRenderer(); kbar.TqdmRenderer(); kbar.LogRenderer();"
         "from kbar.options import Options; Options('auto'); Options('rich'); Options('tqdm');"
         "print({'rich', 'tqdm', 'keras', 'tensorflow'} & set(sys.modules))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert shown.stdout.strip() == "set()"
+    assert run_python(code).stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "code", "says"),
     [
@@ -92,15 +99,57 @@ def test_making_a_renderer_imports_nothing_that_draws() -> None:
 )
 def test_a_missing_library_gives_one_line_that_says_what_to_install(missing: str, code: str, says: str) -> None:
     program = f"import sys; sys.modules[{missing!r}] = None; import kbar; from kbar.options import Options; {code}"
-    shown = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
-    assert shown.stderr.splitlines()[-1].startswith("ImportError: ")
-    assert says in shown.stderr.splitlines()[-1]
+    last = run_python(program).stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert says in last
 
 
 def test_all_public_names_are_there() -> None:
+    pytest.importorskip("keras", reason="ProgressBar is a callback of Keras")
     for name in kbar.__all__:
         assert getattr(kbar, name).__doc__, name
     assert set(kbar.__all__) <= set(dir(kbar))
     assert re.fullmatch(r"\d+\.\d+\.\d+", kbar.__version__)
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         kbar.nonsense  # noqa: B018  # asking is the test
+
+
+def defined(path: Path) -> set[str]:
+    """The names that a module defines: its own, those of its classes as ``Class.name``, and all by themselves."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+            attributes = (inner for inner in ast.walk(node) if isinstance(inner, ast.Attribute))
+            found |= {f"{node.name}.{each.attr}" for each in attributes if isinstance(each.ctx, ast.Store)}
+        if isinstance(node, ast.arg):
+            found.add(node.arg)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_each_path_in_the_architecture_page_exists() -> None:
+    for path in re.findall(r"`([\w/.]*(?:/|\.py))`", PAGE):
+        assert (ROOT / path).exists() or (PACKAGE / path).exists(), path
+
+
+def test_each_function_in_the_architecture_page_is_in_the_module_beside_it() -> None:
+    rows = re.findall(r"^\| `([\w/]+\.py)` \| (.*?) \|", PAGE, flags=re.MULTILINE)
+    assert len(rows) > 30
+    for path, names in rows:
+        assert {*re.findall(r"`(.*?)`", names)} <= defined(PACKAGE / path), path
+
+
+def test_each_name_in_the_architecture_page_exists() -> None:
+    known = {*dir(builtins), *keyword.kwlist, *get_args(Outcome)}
+    known |= {f"kbar.{name}" for name in (*dir(kbar), *modules())}
+    for path in modules().values():
+        known |= defined(path)
+    for name in re.findall(r"`([\w.]+)(?:\(\))?`", PAGE):
+        assert name in known or name.endswith(".py") or name.split(".")[0] in sys.stdlib_module_names, name

@@ -1,20 +1,28 @@
-"""Pauses: while somebody is asked something, bars keep still and time does not count."""
+"""Pauses: while the program asks something, bars keep still and time does not count."""
 
 from __future__ import annotations
 
 import builtins
 import contextlib
+import functools
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_ORDINARY = 2.0  # seconds after which a terminal's mode in which steps go on is the ordinary one
+from . import scope
+
+if TYPE_CHECKING:
+    from .display import Display
+
+_ORDINARY = 2.0  # seconds after which a question is taken to be none if steps go on meanwhile
 
 
 class Pauses:
-    """The pauses of a display, by whoever asks.
+    """The pauses of a display. All methods are called with its lock held.
 
-    Time in which no step has landed is taken out of the display's clock when the last pause ends, so that it
-    counts into no rate, no remaining time and no stall.
+    As long as no step lands, a pause takes its time out of the display's clock, so that it counts into no rate, no
+    remaining time and no stall.
 
     Args:
         clock: gives the display's time, in seconds.
@@ -24,70 +32,109 @@ class Pauses:
 
     def __init__(self, clock: Callable[[], float], position: Callable[[], int], skip: Callable[[float], None]) -> None:
         self._clock, self._position, self._skip = clock, position, skip
-        self._by: set[object] = set()
-        self._since = 0.0, 0
+        self._by: dict[object, bool] = {}  # what has begun a pause, and whether that was `kbar.pause`
+        self._since, self._at = 0.0, 0  # the time up to which the clock is corrected, and the position at the beginning
+
+    def begin(self, by: object, *, explicit: bool = False) -> None:
+        """Begin a pause for `by`, unless there is one; `explicit` if it goes on whatever steps do."""
+        if by not in self._by:
+            self.look()
+            self._by[by] = explicit
+            self._since, self._at = self._clock(), self._position()
+
+    def end(self, by: object) -> None:
+        """End the pause for `by`, if there is one."""
+        if by in self._by:
+            self.look()
+            del self._by[by]
+
+    def look(self) -> None:
+        """Take the time since the last look out of the clock, unless steps have landed in this pause."""
+        if self._by and self._position() == self._at:
+            self._skip(self._clock() - self._since)
+            self._since = self._clock()
 
     @property
     def active(self) -> bool:
-        """Whether somebody is asked something."""
-        return bool(self._by)
-
-    def begin(self, by: object) -> None:
-        """`by` asks something, if it did not already."""
-        if not self._by:
-            self._since = self._clock(), self._position()
-        self._by.add(by)
-
-    def end(self, by: object) -> None:
-        """`by` asks nothing any more, if it did."""
-        if by in self._by:
-            self._by.discard(by)
-            began, position = self._since
-            if not self._by and self._position() == position:
-                self._skip(self._clock() - began)
+        """Whether bars must keep still."""
+        return any(self._by.values()) or (bool(self._by) and not self.is_ordinary)
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether steps have gone on so long that it is no pause at all, but for example a program that reads keys."""
-        began, position = self._since
-        return self.active and self._position() != position and self._clock() - began > _ORDINARY
+        """Whether steps go on although something is asked, as in a program that waits for keys all the time."""
+        return bool(self._by) and self._position() != self._at and self._clock() - self._since > _ORDINARY
 
 
 class InputPauses:
-    """`builtins.input` pauses the bars, as long as it is replaced.
+    """Replaces `input` and `sys.stdin.readline` by functions that pause the bars.
 
     Args:
-        pause: makes the pause.
+        pause: returns a context manager, in which the bars are paused.
+        answered: called when an answer was typed, which ends the line on the screen.
     """
 
-    def __init__(self, pause: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        self._pause = pause
-        self._original: Callable[..., str] | None = None
-
-    def __call__(self, *prompt: Any) -> str:
-        """Ask as `input` does."""
-        original = self._original or builtins.input
-        with self._pause():
-            return original(*prompt)
+    def __init__(
+        self, pause: Callable[[], contextlib.AbstractContextManager[None]], answered: Callable[[], None]
+    ) -> None:
+        self._pause, self._answered = pause, answered
+        self._replaced: list[tuple[Any, str, Any, Any]] = []  # object, name, its own attribute before, the one now
 
     def install(self) -> None:
-        """Put this in place of `input`."""
-        if self._original is None:
-            self._original, builtins.input = builtins.input, self
+        """Replace them, unless they are replaced."""
+        if not self._replaced:
+            self._replace(builtins, "input")
+            with contextlib.suppress(AttributeError, TypeError):  # there is no stdin, or it takes no attributes
+                self._replace(sys.stdin, "readline")
+
+    def _replace(self, owner: Any, name: str) -> None:
+        before, original = vars(owner).get(name), getattr(owner, name)
+
+        @functools.wraps(original)
+        def ask(*args: Any) -> Any:
+            typed = _is_typed()
+            if not (_holds_up_a_run() and (typed or name == "input")):
+                return original(*args)
+            with self._pause():
+                answer = original(*args)
+            if typed and (answer or name == "input"):  # an empty line is the end of the input
+                self._answered()
+            return answer
+
+        setattr(owner, name, ask)
+        self._replaced.append((owner, name, before, ask))
 
     def remove(self) -> None:
-        """Give `input` back, unless somebody has replaced it since."""
-        if builtins.input is self and self._original:
-            builtins.input, self._original = self._original, None
+        """Restore them, unless other code has replaced them since."""
+        while self._replaced:
+            owner, name, before, ask = self._replaced.pop()
+            if vars(owner).get(name) is ask:
+                if before is None:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, before)
+
+
+def _is_typed() -> bool:
+    """Whether a person types what is read from `sys.stdin`."""
+    with contextlib.suppress(Exception):  # it may be closed, or anything
+        return sys.stdin.isatty()
+    return False
+
+
+def _holds_up_a_run() -> bool:
+    """Whether a run waits for this thread. It does not for one that only waits for a key, such as to stop the run."""
+    return threading.current_thread() is threading.main_thread() or scope.innermost() is not None
 
 
 @contextlib.contextmanager
-def paused(pauses: Pauses, hide: Callable[[], None]) -> Iterator[None]:
+def paused(display: Display, *, explicit: bool) -> Iterator[None]:
     """Take the bars away and keep still until the block is left."""
     key = object()
-    pauses.begin(key)
+    with display.lock:
+        display.pauses.begin(key, explicit=explicit)
     try:
-        hide()
+        display.targets.hide()
         yield
     finally:
-        pauses.end(key)
+        with display.lock:
+            display.pauses.end(key)

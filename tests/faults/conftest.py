@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,7 +17,9 @@ import pytest
 
 from kbar.testing import VirtualTerminal
 
-RENDERERS = ("rich", "tqdm", "log")
+BARS = ("rich", "tqdm")
+RENDERERS = (*BARS, "log")
+ALL = 99  # steps of a training that nothing has ended
 PLAIN = {"TERM": "xterm-256color", "PYTHONUNBUFFERED": ""}  # else each piece of a print is a write of its own
 
 # A training of a hundred steps in three stages, one after the other; `trouble` happens in the midst. What
@@ -123,6 +126,11 @@ def trials(tmp_path: Path) -> Trials:
 @pytest.fixture(params=RENDERERS)
 def renderer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def printed(text: str, pattern: str) -> list[str]:
+    """The lines that are nothing but what matches."""
+    return [line for line in text.splitlines() if re.fullmatch(pattern, line)]
 
 
 def read_all(descriptor: int) -> Callable[[], bytes]:

@@ -7,16 +7,18 @@ import threading
 import time
 from typing import Any
 
-import keras
-import numpy as np
 import pytest
 
 import kbar
 from kbar.testing import VirtualTerminal
 
-from .conftest import Trials
+from .conftest import BARS, Trials
 
-BARS = ("rich", "tqdm")
+keras = pytest.importorskip("keras", reason="these are runs of Keras")
+np = pytest.importorskip("numpy")
+
+pytestmark = pytest.mark.slow
+
 FIRST = """
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras, numpy as np

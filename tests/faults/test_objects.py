@@ -12,16 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import kbar
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal, fake_clock
 
 from .conftest import PLAIN, Trials
+
+keras = pytest.importorskip("keras", reason="most of these are runs of Keras")
+np = pytest.importorskip("numpy")
+
+pytestmark = pytest.mark.slow
 
 RENDERERS: dict[str, Callable[[], Any]] = {
     "auto": lambda: "auto",
@@ -131,7 +134,6 @@ def hook(bar: Any, name: str, index: int, logs: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::kbar.KbarWarning")
-@settings(max_examples=150)
 @given(st.lists(happening, max_size=30), st.sampled_from([kbar.RichRenderer, kbar.TqdmRenderer, kbar.LogRenderer]))
 def test_hooks_in_any_order_under_any_clock_and_output(happenings: list[Any], renderer: Any) -> None:
     """Nothing raises, and the terminal receives nothing but what kbar means."""
@@ -171,7 +173,6 @@ def test_hooks_in_any_order_under_any_clock_and_output(happenings: list[Any], re
 
 
 @pytest.mark.filterwarnings("ignore::kbar.KbarWarning")
-@settings(max_examples=100)
 @given(texts, texts, texts, values, st.sampled_from([kbar.RichRenderer, kbar.TqdmRenderer, kbar.LogRenderer]))
 def test_text_of_any_kind_is_harmless(label: str, unit: str, name: str, value: Any, renderer: Any) -> None:
     """In labels, units, names and values of metrics."""
@@ -184,7 +185,7 @@ def test_text_of_any_kind_is_harmless(label: str, unit: str, name: str, value: A
         stage.advance()
         clock.advance(1.0)
         stage.advance()
-    received = re.sub(r"\x1b\[[0-9;]*[mKJA]", "", "".join(terminal.received))
+    received = re.sub(r"\x1b(\[[0-9;]*[mKJAB]|[78D])", "", "".join(terminal.received))
     terminal.close()
     bidirectional = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     assert not [c for c in received if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c not in "\r\n"]

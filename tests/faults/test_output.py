@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import re
 import subprocess
 import sys
 import termios
@@ -15,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Trials, read_all
+from .conftest import ALL, BARS, Trials, read_all
+
+pytestmark = pytest.mark.slow
 
 # Fills what a program writes to, so that little is enough to hold it up.
 FLOOD = """
@@ -24,9 +25,6 @@ with contextlib.suppress(BlockingIOError):
     while True: os.write(1, b"." * 1000)
 os.set_blocking(1, True)
 """
-ALL = 99  # steps of a training that nothing has ended
-
-BARS = ("rich", "tqdm")
 
 
 @pytest.mark.parametrize(
@@ -236,8 +234,10 @@ def test_a_log_file_goes_on_while_the_terminal_stands_still(trials: Trials, tmp_
     assert "fit done 3/3" in log.read_text()
 
 
-def test_a_slow_terminal_costs_no_more_than_two_of_its_writes(trials: Trials, renderer: str) -> None:
-    """A fifth of a second a write: frames rest in proportion."""
+def test_a_slow_terminal_costs_half_a_second_at_most(trials: Trials, renderer: str) -> None:
+    """That is what the end of a run waits for its last lines; each write takes a fifth of a second."""
+    assert trials.started("pass", "none").wait() == 0
+    alone = trials.ended(0, "").seconds
     first = """
 class Slow(io.StringIO):
     writes = 0
@@ -256,7 +256,7 @@ sys.stdout = Slow()
     _, stderr = process.communicate()
     ended = trials.ended(process.returncode, "")
     assert (ended.code, ended.steps) == (0, ALL)
-    assert ended.seconds < 99 * 0.0075 + 2 * 0.2 + 0.4, "and some more where machines are busy"
+    assert ended.seconds < 1.5 * alone + 0.6
     if renderer != "log":
         assert int(stderr) <= 6, "they rest for as long as they took, and longer"
 
@@ -374,17 +374,13 @@ def test_a_log_goes_on_once_its_pipe_is_read_again(trials: Trials) -> None:
     assert " fit done 3/3 " in text
 
 
-def test_lines_above_bars_of_tqdm_on_a_file(trials: Trials, tmp_path: Path) -> None:
+def test_bars_of_tqdm_on_a_file_are_clean_lines(trials: Trials, tmp_path: Path) -> None:
     path = tmp_path / "out"
     with path.open("wb") as file:
         assert trials.started("pass", "tqdm", stdout=file).wait() == 0
-    lines = re.split(r"[\r\n]|\x1b\[A", path.read_text())
-    assert [line.split("  ")[0] for line in lines if line.startswith("epoch") and "|" not in line] == [
-        "epoch 1/3",
-        "epoch 2/3",
-        "epoch 3/3",
-    ]
-    assert not re.search(r"\d\x1b\[Aepoch", path.read_text()), "the bars are blanked before"
+    text = path.read_text()
+    assert text.replace("\n", "").isprintable()
+    assert [line.split("  ")[0] for line in text.splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3", "fit"]
 
 
 def test_a_tee_around_a_terminal_that_stops_reading(trials: Trials, renderer: str) -> None:

@@ -6,15 +6,9 @@ import re
 
 import pytest
 
-from .conftest import Trials
+from .conftest import BARS, Trials, printed
 
-BARS = ("rich", "tqdm")
-pytestmark = pytest.mark.parametrize("renderer", BARS)
-
-
-def printed(text: str, pattern: str) -> list[str]:
-    """The lines that are nothing but what matches."""
-    return [line for line in text.splitlines() if re.fullmatch(pattern, line)]
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("renderer", BARS)]
 
 
 def test_prints_of_all_kinds(trials: Trials, renderer: str) -> None:
@@ -52,15 +46,15 @@ def test_warnings_and_colours(trials: Trials, renderer: str) -> None:
     assert ended.terminal.screen.buffer[row][0].fg == "red"
 
 
-def test_a_line_is_there_within_a_tenth_of_a_second(trials: Trials, renderer: str) -> None:
-    trouble = "print('at once'); time.sleep(0.1); os.write(2, b'\\rlate\\n')"
+def test_a_line_is_there_when_print_returns(trials: Trials, renderer: str) -> None:
+    trouble = "print('at once'); os.write(2, b'late\\n')"
     ended = trials.on_a_terminal(trouble, renderer)
     lines = ended.text.splitlines()
     assert lines.index("at once") < next(i for i, line in enumerate(lines) if line.startswith("late"))
 
 
 def test_native_code_is_overwritten_by_no_frame(trials: Trials, renderer: str) -> None:
-    """It writes straight to the descriptor; the next frame is drawn below."""
+    """It writes to the descriptor, past Python; the next frame is drawn below."""
     trouble = "[os.write(2, b'native line %d, which is longer than a bar is: ' % n + b'.' * 40 + b'\\n') and time.sleep(0.25) for n in range(3)]"
     ended = trials.on_a_terminal(trouble, renderer, size=(100, 40))
     assert (ended.code, ended.steps) == (0, 99)
@@ -73,38 +67,44 @@ def test_native_code_is_overwritten_by_no_frame(trials: Trials, renderer: str) -
 
 def test_a_signal_handler_that_prints_a_thousand_times_a_second(trials: Trials, renderer: str) -> None:
     first = """
-count = 0
+count = failed = 0
 def handler(*_):
-    global count
+    global count, failed
     count += 1
-    print("signal", count)
-    if count == 300:  # before the end: outside of a training, Python itself fails where it is interrupted in a print
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        print("signal", count)
+    except RuntimeError:  # without bars too, Python refuses this if it is in the midst of a print that waits
+        failed += 1
 signal.signal(signal.SIGALRM, handler)
 """
     trouble = "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)"
-    then = "print('in all', count)"
-    ended = trials.on_a_terminal(trouble, renderer, first=first, then=then, size=(80, 5000))
+    then = "signal.setitimer(signal.ITIMER_REAL, 0)\nprint('in all', count, failed)"
+    ended = trials.on_a_terminal(trouble, renderer, first=first, then=then, size=(80, 24))
     assert (ended.code, ended.steps) == (0, 99), ended.text[-2000:]
-    count = int(printed(ended.text, r"in all \d+")[0].split()[-1])
-    assert count == 300
+    assert ended.terminal
+    text = "".join(ended.terminal.received).replace("\r", "")
+    count, failed = (int(word) for word in printed(ended.text, r"in all \d+ \d+")[0].split()[-2:])
+    assert count > 100
     # The handler is interrupted by itself, before it prints or amid that, which changes the order.
-    whole = printed(ended.text, r"signal \d+")
-    assert ended.text.count("signal") == count
-    assert len(whole) == len({*whole}) > 0.9 * count
+    whole = re.findall(r"signal \d+\n", text)
+    assert count - failed <= text.count("signal") <= count
+    assert len(whole) == len({*whole}) > 0.8 * count
 
 
-def test_the_stand_in_answers_as_a_file_does(trials: Trials, renderer: str) -> None:
+def test_the_streams_are_what_they_are_without_bars(trials: Trials, renderer: str) -> None:
+    first = "before = sys.stdout, sys.stdout.buffer, sys.stderr"
     trouble = """
-                    assert sys.stdout is not sys.__stdout__
+                    assert (sys.stdout, sys.stdout.buffer, sys.stderr) == before and sys.stdout is sys.__stdout__
+                    assert type(sys.stdout) is io.TextIOWrapper and sys.stdout.buffer.write(b"") == 0
                     assert sys.stdout.write("five\\n") == 5
                     assert (sys.stdout.fileno(), sys.stdout.isatty(), sys.stdout.encoding) == (1, True, sys.__stdout__.encoding)
                     assert sys.stdout.buffer is sys.__stdout__.buffer and sys.stdout.writable() and not sys.stdout.closed
+                    assert sys.stdout.line_buffering and not sys.stdout.write_through
                     assert sys.stdout.errors and sys.stdout.name == "<stdout>" and sys.stdout.mode == "w"
                     with contextlib.suppress(TypeError): sys.stdout.write(b"bytes"); assert False
                     sys.stdout.flush()
 """
-    ended = trials.on_a_terminal(trouble.strip(), renderer)
+    ended = trials.on_a_terminal(trouble.strip(), renderer, first=first)
     assert (ended.code, ended.steps) == (0, 99), ended.text
     assert printed(ended.text, "five")
 
@@ -180,7 +180,7 @@ assert not failed, failed
 
 
 def test_another_thread_prints_while_runs_begin_and_end(trials: Trials, renderer: str) -> None:
-    """Whoever is amid a print as the streams are given back still has one."""
+    """None of its prints is lost or late, at whatever moment of a run's beginning or end."""
     first = """
 def chatter():
     n = 0

@@ -8,33 +8,28 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import kbar
 from kbar.__main__ import main
-from kbar.testing import VirtualTerminal
+from kbar.testing import VirtualTerminal, fake_clock
 
-from ..renderers.test_screens import RENDERERS
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.jsonl"
+from ..helpers import RENDERERS
 
 
 def record_run(path: Path) -> None:
     """Write the log of a run of about half a second."""
     log = kbar.JsonLinesRenderer(path, throttle=kbar.always)
-    with kbar.loop(2, renderer=log, label="fit \x1b[31m[bold]") as loop:
+    with fake_clock() as clock, kbar.loop(2, renderer=log, label="fit \x1b[31m[bold]") as loop:
         for epoch in loop.epochs():
             for step in epoch.steps(range(20)):
-                time.sleep(0.01)
+                clock.advance(0.01)
                 epoch.log(loss=1.0 / (1 + step + 20 * epoch.index), accuracy=0.5 + epoch.index / 4, nan=float("nan"))
 
 
+@pytest.mark.slow
 def test_a_run_is_watched_in_a_terminal_while_it_lasts(path: Path) -> None:
     """It has no terminal of its own, and begins after the watching."""
     terminal = VirtualTerminal(90, 10)
@@ -56,6 +51,7 @@ def test_a_run_is_watched_in_a_terminal_while_it_lasts(path: Path) -> None:
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2", "fit"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_watching_and_leaves_the_bars(path: Path) -> None:
     record_run(path)
     terminal = VirtualTerminal(80, 10)
@@ -71,6 +67,7 @@ sys.exit(main(["watch", {str(path)!r}]))
     assert not terminal.screen.cursor.hidden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_a_finished_run_is_drawn_again(renderer: str, path: Path) -> None:
     record_run(path)
@@ -107,6 +104,7 @@ def test_a_run_is_summed_up(path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run["best"] == {"loss": run["epochs"][1]["path"], "accuracy": run["epochs"][1]["path"]}
 
 
+@pytest.mark.slow
 def test_a_reader_that_closes_the_pipe_early_is_no_failure(path: Path) -> None:
     record_run(path)
     command = f"{sys.executable} -m kbar show {path} | head -c 1; exit ${{PIPESTATUS[0]}}"

@@ -11,11 +11,6 @@ import pytest
 from kbar.history.follow import Follower
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.jsonl"
-
-
 @pytest.mark.parametrize(
     "rotate",
     [lambda path: path.rename(path.with_suffix(".1")), lambda path: path.unlink(), lambda path: os.truncate(path, 0)],

@@ -34,11 +34,6 @@ def records_of(lines: str | bytes) -> list[Any]:
     return found
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.jsonl"
-
-
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_a_watched_run_looks_as_on_its_own_terminal(
     renderer: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
@@ -145,6 +140,7 @@ def test_several_workers_are_drawn_together_and_a_finished_one_leaves_a_line(
     assert viewer.over
 
 
+@pytest.mark.slow
 def test_a_run_without_a_process_ends_and_one_of_another_host_is_called_silent(clock: FakeClock, path: Path) -> None:
     stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
     here = json.loads(path.read_text())

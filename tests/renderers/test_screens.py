@@ -13,8 +13,9 @@ from kbar.display.process import current
 from kbar.options import Options
 from kbar.testing import FakeClock, VirtualTerminal
 
+from ..helpers import RENDERERS
+
 SCREENS = Path(__file__).parent / "screens"
-RENDERERS = {"rich": kbar.RichRenderer, "tqdm": kbar.TqdmRenderer}
 
 
 def life(clock: FakeClock) -> Iterator[str]:

@@ -18,14 +18,7 @@ import kbar
 from kbar.display.process import current
 from kbar.testing import FakeClock, RecordingRenderer
 
-
-class Boom(Exception):
-    """What goes wrong in a loop."""
-
-
-@pytest.fixture
-def renderer() -> RecordingRenderer:
-    return RecordingRenderer()
+from ..helpers import Boom
 
 
 def outcomes(renderer: RecordingRenderer) -> list[tuple[str, int, str | None]]:

@@ -16,15 +16,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 
 import kbar
 from kbar.core.snapshot import Event, EventKind, Snapshot, StageView
 from kbar.display.process import current
 from kbar.testing import FakeClock, RecordingRenderer
+
+from ..helpers import Boom, epochs, views
+
+keras = pytest.importorskip("keras", reason="these are runs of Keras")
+np = pytest.importorskip("numpy")
+tf = pytest.importorskip("tensorflow", reason="these are runs on TensorFlow")
 
 STEPS = 10
 X = np.linspace(0.0, 1.0, 4 * STEPS * 2, dtype="float32").reshape(-1, 2)
@@ -35,10 +38,6 @@ FRAME = 0.2  # seconds in which a frame is drawn for certain
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within Keras
 ran_out = pytest.mark.filterwarnings("ignore:Your input ran out of data")
-
-
-class Boom(Exception):
-    """Something that goes wrong in somebody's code."""
 
 
 # What the tests train on, and how they look at what is shown.
@@ -54,11 +53,6 @@ def make_model(**compiled: Any) -> keras.Model:
 def model() -> keras.Model:
     """Shared, so that Keras traces its functions once; nothing here depends on its weights."""
     return make_model()
-
-
-@pytest.fixture
-def renderer() -> RecordingRenderer:
-    return RecordingRenderer()
 
 
 @pytest.fixture
@@ -152,15 +146,6 @@ def happened(renderer: RecordingRenderer, kind: EventKind, label: str) -> list[E
 def ends(renderer: RecordingRenderer, label: str) -> list[tuple[int, int | None, str | None]]:
     """Position, total and outcome of each ending of such a stage."""
     return [(e.stage.done, e.stage.total, e.stage.outcome) for e in happened(renderer, "end", label)]
-
-
-def epochs(renderer: RecordingRenderer) -> list[StageView]:
-    return [event.epoch for event in renderer.events if event.epoch]
-
-
-def views(renderer: RecordingRenderer, label: str) -> list[StageView]:
-    """Such a stage in all frames."""
-    return [stage for snapshot in renderer.snapshots for stage in snapshot.stages if stage.label == label]
 
 
 def positions(renderer: RecordingRenderer, label: str) -> list[int]:
@@ -978,7 +963,7 @@ def _in_threads(count: int, work: Callable[[int], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert failures == []
     assert not any(thread.is_alive() for thread in threads)
 
@@ -1068,7 +1053,7 @@ class Neighbours(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         if batch % 2 == 0:
-            assert self.landed[batch + 1].wait(20)
+            assert self.landed[batch + 1].wait()
 
     def _land(self, batch: int, logs: object = None) -> None:
         self.order.append(batch)
@@ -1109,7 +1094,7 @@ def test_steps_that_land_during_validation_still_count(
 
     def hold(batch: int, logs: object = None) -> None:
         if batch == 19:
-            assert validating.wait(20)
+            assert validating.wait()
 
     def release(logs: object = None) -> None:
         validating.set()
@@ -1136,7 +1121,7 @@ def test_steps_that_land_during_a_run_within_still_count(
 
     def hold(batch: int, logs: object = None) -> None:
         if batch == 4:
-            assert evaluating.wait(20)
+            assert evaluating.wait()
 
     def land(batch: int, logs: object = None) -> None:
         if batch == 4:
@@ -1145,7 +1130,7 @@ def test_steps_that_land_during_a_run_within_still_count(
     def meet(batch: int, logs: object = None) -> None:
         if batch == 2:
             evaluating.set()
-            assert landed.wait(20)
+            assert landed.wait()
 
     def run(batch: int, logs: object = None) -> None:
         if batch == 5:  # on the main thread, while the step before has yet to land

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import itertools
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -16,38 +15,11 @@ from typing import Any
 import pytest
 
 import kbar
-from kbar.core.snapshot import StageView
 from kbar.display.display import Display
 from kbar.display.process import current, install
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-RENDERERS = ("rich", "tqdm")
-
-
-class Lines(RecordingRenderer):
-    """Remembers what a log would write."""
-
-    live = False
-
-
-@pytest.fixture
-def renderer() -> RecordingRenderer:
-    return RecordingRenderer()
-
-
-def ends(renderer: RecordingRenderer, label: str | None = None) -> list[tuple[Any, ...]]:
-    """Label, position, total and outcome of each stage's end."""
-    found = [e.stage for e in renderer.events if e.kind == "end"]
-    return [(s.label, s.done, s.total, s.outcome) for s in found if label in (None, s.label)]
-
-
-def epochs(renderer: RecordingRenderer) -> list[StageView]:
-    return [e.epoch for e in renderer.events if e.epoch]
-
-
-def last(renderer: RecordingRenderer, label: str) -> StageView:
-    """The stage as it was last shown."""
-    return [s for snapshot in renderer.snapshots for s in snapshot.stages if s.label == label][-1]
+from ..helpers import RENDERERS, Boom, Lines, ends, epochs, last, run_python
 
 
 def slowly(items: Iterable[Any], clock: FakeClock, seconds: float) -> Iterator[Any]:
@@ -837,10 +809,6 @@ def test_a_loop_over_nothing_but_numbers_does_not_wait(renderer: RecordingRender
 # Endings.
 
 
-class Boom(Exception):
-    """What goes wrong in a loop."""
-
-
 @pytest.mark.parametrize(
     ("error", "outcome"), [(Boom, "error"), (KeyboardInterrupt, "interrupted"), (SystemExit, "stopped")]
 )
@@ -983,6 +951,7 @@ body()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renderer", RENDERERS)
 @pytest.mark.parametrize(
     ("trouble", "code", "ends"),
@@ -1017,6 +986,7 @@ raise ValueError("to be seen")
 """
 
 
+@pytest.mark.slow
 def test_what_is_printed_while_a_metric_is_waited_for_is_there_at_the_exit() -> None:
     terminal = VirtualTerminal(100, 40)
     assert terminal.run([sys.executable, "-c", SLOW], env={"KBAR_RENDERER": "rich"}) == 1
@@ -1034,9 +1004,9 @@ for trial in kbar.track(range(3), "trial", renderer="log"):
 """
 
 
+@pytest.mark.slow
 def test_lines_of_what_is_over_stand_before_what_is_printed_next() -> None:
-    shown = subprocess.run([sys.executable, "-c", TRIALS], check=True, capture_output=True, text=True)
-    lines = [line for line in shown.stdout.splitlines() if "loop done" in line or line.startswith("after")]
+    lines = [line for line in run_python(TRIALS).stdout.splitlines() if "loop done" in line or line.startswith("after")]
     assert ["loop" in line for line in lines] == [True, False] * 3
 
 
@@ -1050,6 +1020,7 @@ for i in kbar.track(range(2), "parent"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_forked_children_have_the_streams_but_no_share_in_the_screen(renderer: str) -> None:
@@ -1186,11 +1157,11 @@ def test_ending_out_of_order_is_told_and_closes_all(renderer: RecordingRenderer)
     assert renderer.closed == 1
 
 
+@pytest.mark.slow
 def test_loops_need_no_keras() -> None:
     code = (
         "import sys; sys.modules['keras'] = None; import kbar\n"
         "with kbar.loop(1) as loop:\n    for e in loop.epochs(): list(e.steps(kbar.track([1])))\n"
         "print({'keras', 'tensorflow', 'numpy', 'asyncio'} & {m for m in sys.modules if sys.modules[m]})"
     )
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert shown.stdout.splitlines()[-1] == "set()"
+    assert run_python(code).stdout.splitlines()[-1] == "set()"

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import kbar
 from kbar.system.logfile import LogFile, check_path
 from kbar.testing import FakeClock, RecordingRenderer
+
+from ..helpers import run_python
 
 
 def gap(missing: int, reason: str) -> str:
@@ -34,11 +35,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def log(path: Path, now: FakeClock) -> LogFile:
     return LogFile(str(path), gap, now)
-
-
-def program(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options)
 
 
 def test_folders_are_created_and_the_umask_decides_the_permissions(tmp_path: Path) -> None:
@@ -116,6 +112,7 @@ def test_the_last_line_is_tried_again_when_the_run_ends(path: Path, log: LogFile
     assert path.read_text() == "one\n", "nothing is missing then"
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_whole_lines_only(path: Path) -> None:
     """A line that has no space as a whole is taken back."""
     code = """
@@ -133,7 +130,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM
 clock.now += 61
 log.write("e")
 """
-    shown = program(code, path)
+    shown = run_python(code, path)
     assert path.read_text() == f"{'a' * 9}\n{'b' * 9}\n2 missing: there was no space for a whole line\ne\n"
     assert shown.stderr.count("KbarWarning") == 1
 
@@ -171,6 +168,7 @@ def test_a_link_to_a_file_is_followed(path: Path, log: LogFile) -> None:
     assert (path.parent / "there").read_text() == "one\n"
 
 
+@pytest.mark.slow
 def test_eight_writers_share_a_file_without_mixing_lines(path: Path) -> None:
     code = """
 import sys
@@ -185,6 +183,7 @@ for i in range(1000):
     assert sorted(lines) == sorted(f"{n} {i} " + str(n) * (37 * i % 900) for n in range(8) for i in range(1000))
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_whole_lines(path: Path) -> None:
     code = """
 import sys
@@ -229,6 +228,7 @@ def test_an_impossible_path_is_refused_at_once(path: str, error: type[Exception]
         check_path(path)
 
 
+@pytest.mark.slow
 def test_a_path_without_permission_is_refused_at_once(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
@@ -247,7 +247,7 @@ for path in sys.argv[1:]:
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     paths = [str(closed / "train.log"), str(closed / "a" / "{rank}.log"), str(tmp_path / "read-only.log")]
-    assert program(code, *paths).stdout.splitlines() == paths
+    assert run_python(code, *paths).stdout.splitlines() == paths
 
 
 def test_making_a_renderer_creates_no_file(path: Path) -> None:

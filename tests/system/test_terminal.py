@@ -10,6 +10,8 @@ import pytest
 
 from kbar.testing import VirtualTerminal
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 RENDERERS = ("rich", "tqdm")
 

@@ -8,7 +8,6 @@ import io
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import warnings
@@ -21,13 +20,12 @@ import pytest
 from kbar import KbarWarning
 from kbar.system.warnings import failure, forget, from_signal, said, warn
 
+from ..helpers import run_python
+
 TWO_WARNINGS = "from kbar.system.warnings import flush, warn; warn('one'); warn('two'); warn('one')\n"
 
 
-def ended(code: str, *flags: str, **streams: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *flags, "-c", code], check=False, text=True, **streams)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "written"),
     [
@@ -42,7 +40,7 @@ def ended(code: str, *flags: str, **streams: Any) -> subprocess.CompletedProcess
     ],
 )
 def test_each_warning_is_written_once_as_filters_say(flags: list[str], written: str) -> None:
-    shown = ended(TWO_WARNINGS, *flags, capture_output=True)
+    shown = run_python(TWO_WARNINGS, flags=flags)
     assert (shown.returncode, shown.stderr, shown.stdout) == (0, written, "")
 
 
@@ -55,27 +53,31 @@ def test_a_new_run_warns_again() -> None:
     assert [str(warning.message) for warning in shown] == ["one", "one"]
 
 
+@pytest.mark.slow
 def test_a_warning_follows_what_was_printed_before() -> None:
     code = "import sys; print('printed ', end='', file=sys.stderr)\n" + TWO_WARNINGS
-    assert ended(code, capture_output=True).stderr.startswith("printed kbar:0: KbarWarning: one\n")
+    assert run_python(code).stderr.startswith("printed kbar:0: KbarWarning: one\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["-u"], ["-W", "error"]], ids=str)
 def test_a_full_disk_does_not_change_the_exit_code(flags: list[str]) -> None:
     with open("/dev/full", "w") as full:
-        assert ended(TWO_WARNINGS, *flags, stdout=full, stderr=full).returncode == 0
+        assert run_python(TWO_WARNINGS, flags=flags, stdout=full, stderr=full).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stand_in", ["", "class Terminal(io.TextIOWrapper):\n    def isatty(self): return True\n"])
 def test_a_closed_pipe_does_not_change_the_exit_code(stand_in: str) -> None:
     write = closed_pipe()
     code = "import io, sys\n" + stand_in
     if stand_in:
         code += "sys.stderr = Terminal(open(2, 'wb', closefd=False))\n"
-    assert ended(code + TWO_WARNINGS, stderr=write).returncode == 0
+    assert run_python(code + TWO_WARNINGS, stderr=write).returncode == 0
     os.close(write)
 
 
+@pytest.mark.slow
 def test_a_warning_that_could_not_be_written_is_written_later() -> None:
     code = (
         """
@@ -86,11 +88,12 @@ os.dup2(full, 2)
         + TWO_WARNINGS
     )
     one, two, three = (f"kbar:0: KbarWarning: {text}\n" for text in ("one", "two", "three"))
-    assert ended(code + "os.dup2(aside, 2)", capture_output=True).stderr == one + two, "at the end of the program"
-    assert ended(code + "os.dup2(aside, 2); warn('three')", capture_output=True).stderr == one + two + three
-    assert ended(code + "os.dup2(aside, 2); flush(); os._exit(0)", capture_output=True).stderr == one + two
+    assert run_python(code + "os.dup2(aside, 2)").stderr == one + two, "at the end of the program"
+    assert run_python(code + "os.dup2(aside, 2); warn('three')").stderr == one + two + three
+    assert run_python(code + "os.dup2(aside, 2); flush(); os._exit(0)").stderr == one + two
 
 
+@pytest.mark.slow
 def test_a_pipe_that_is_not_read_holds_up_nothing() -> None:
     read, write = os.pipe()
     os.set_blocking(write, False)
@@ -98,7 +101,7 @@ def test_a_pipe_that_is_not_read_holds_up_nothing() -> None:
         while True:
             os.write(write, b"x" * 1000)
     os.set_blocking(write, True)
-    assert ended(TWO_WARNINGS, stderr=write, timeout=30).returncode == 0
+    assert run_python(TWO_WARNINGS, stderr=write).returncode == 0
     os.close(read)
     os.close(write)
 
@@ -132,9 +135,10 @@ def shows_on_standard_error() -> Callable[..., None]:
     return showwarning
 
 
+@pytest.mark.slow
 def test_a_replaced_write_of_standard_error_gets_warnings() -> None:
     code = "import sys; texts = []; sys.stderr.write = texts.append\n" + TWO_WARNINGS + "print(len(texts))"
-    shown = ended(code, capture_output=True)
+    shown = run_python(code)
     assert (shown.stdout, shown.stderr) == ("2\n", "")
 
 
@@ -284,6 +288,7 @@ def closed_pipe() -> int:
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("renderer", ["rich", "tqdm", "log"])
 @pytest.mark.parametrize(("output", "first"), [(full_disk, ""), (closed_pipe, STAND_INS)])
 def test_a_run_that_survives_its_output_keeps_its_exit_code(
@@ -291,6 +296,6 @@ def test_a_run_that_survives_its_output_keeps_its_exit_code(
 ) -> None:
     stream, path = output(), tmp_path / "survived"
     env = {**os.environ, "KBAR_RENDERER": renderer}
-    shown = ended(RUN.format(first=first, path=str(path)), stdout=stream, stderr=stream, env=env)
+    shown = run_python(RUN.format(first=first, path=str(path)), stdout=stream, stderr=stream, env=env)
     os.close(stream)
     assert (shown.returncode, path.read_text()) == (0, "survived")
