@@ -204,7 +204,7 @@ class Display:
 
     def before_print(self) -> None:
         """Have all that is over drawn before a print; called on the thread that prints."""
-        error = sys.exc_info()[1] or getattr(sys, "last_value", None)
+        error = sys.exc_info()[1] or vars(sys).get("last_value")  # getattr is slow where there is none
         handled, self._handled = self._handled, None if error is None else id(error)
         may_be_over = self._noticed or self._handled != handled or self.targets.are_closing
         try:

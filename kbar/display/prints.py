@@ -68,18 +68,17 @@ class _SharedStream(Shadow):
 
     def write(self, data: Any) -> Any:
         """Take the bars away, and write `data`."""
-        if not self.active:
+        if not self.active or not data:
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
-        if not data:  # nothing that bars have to make room for
-            return self._write(data)
         self._settle()
-        with self._output.lock:
-            self._output.make_room(data)
+        output = self._output
+        with output.lock:
+            output.make_room(data)
             taken = self._write(data)
-            self._held = self._output.frame
-            self._output.printed(data)
+            self._held = output.frame
+            output.printed(data)
         return taken
 
     def _write_own(self, data: Any) -> Any:

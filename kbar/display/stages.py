@@ -77,8 +77,12 @@ class Stages:
 
     @property
     def have_lost_owners(self) -> bool:
-        """Whether anything has lost its owner, which `sweep` would end; without the lock."""
-        return any(stage.owner is not None and stage.owner.ended() for stage in self.all())
+        """Whether anything has lost its owner, which `sweep` would end; without the lock, before each print."""
+        for root in self.roots:
+            for stage in root.walk():
+                if stage.owner is not None and stage.owner.ended():
+                    return True
+        return False
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
         """End `stage` and the stages within it, each of these with the outcome of its owner or else with this one."""

@@ -83,9 +83,10 @@ class Target:
     @property
     def owes_lines(self) -> bool:
         """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
+        if not self.events or self.is_closed or not self.renderer.screen:  # asked before each print
+            return False
         posted = [event for event in self.events.copy() if isinstance(event, Event)]
-        lines = [e for e in posted if (e.line if self.renderer.live else e.kind in ("epoch", "end"))]
-        return self.renderer.screen and bool(lines) and not self.is_closed
+        return any(e.line if self.renderer.live else e.kind in ("epoch", "end") for e in posted)
 
     def draws_as(self, renderer: Renderer) -> bool:
         """Whether `renderer` is its renderer, or writes to the same file."""

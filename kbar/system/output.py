@@ -19,12 +19,20 @@ from .descriptor import Descriptor
 from .environment import place
 
 _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
-_this_thread = threading.local()
+
+
+class _Writes(threading.local):
+    """Whether a thread writes text of kbar's own."""
+
+    own = False  # faster to ask for than what a thread may lack
+
+
+_writes = _Writes()
 
 
 def is_own_write() -> bool:
     """Whether this thread writes text of kbar's own at this moment, and not what the user prints."""
-    return getattr(_this_thread, "writes", False)
+    return _writes.own
 
 
 class Shadow:
@@ -295,11 +303,11 @@ def _drop_unwritten() -> None:
 
 @contextlib.contextmanager
 def _own_write() -> Iterator[None]:
-    before, _this_thread.writes = is_own_write(), True
+    before, _writes.own = _writes.own, True
     try:
         yield
     finally:
-        _this_thread.writes = before
+        _writes.own = before
 
 
 def _codec(encoding: object) -> str:
