@@ -142,10 +142,7 @@ class Targets:
     @property
     def are_closing(self) -> bool:
         """Whether any has yet to draw its last or a line that stays, and is waited for."""
-        for target in self._open:  # asked before each print
-            if (target.final is not None or target.owes_lines) and not target.late:
-                return True
-        return False
+        return any((target.closing or target.owes_lines) and not target.late for target in self._open)
 
     def hide(self) -> None:
         """Take the bars away."""
