@@ -1,4 +1,4 @@
-"""Owns the public fakes: a clock that is advanced, a renderer that remembers, a terminal to read."""
+"""Public fakes for tests: a clock that is advanced, a renderer that remembers, a terminal to read."""
 
 from __future__ import annotations
 

@@ -9,21 +9,21 @@ from statistics import fmean
 
 
 class Pace:
-    """The seconds that a unit of a stage takes, as of late.
+    """The seconds that a unit of a stage takes at present.
 
-    The estimate is a sum of seconds over a sum of units, both forgetting what is long ago. So many steps that land at
-    once leave no bias, as they do in a mean of rates. Two kinds of intervals stand apart from the sums: the first
-    execution, which compiles and says nothing about those that follow, and stalls, which are out of all proportion to
-    the usual interval (see `_Stalls`).
+    The estimate is a sum of seconds divided by a sum of units, in which older intervals count less. Unlike a mean of
+    rates, it has no bias if many steps land at once. Two kinds of intervals are left out of the sums: the first
+    execution, which compiles and says nothing about the following ones, and stalls, which are far longer than the
+    usual interval (see `_Stalls`).
 
-    The speed is taken to have changed for good once the latest intervals, two at least, differ from those before by
-    more than chance. What was before the change is then forgotten, whether it was another speed or a second step that
-    compiled too.
+    If the latest intervals (at least two) differ from the earlier ones by more than chance, the speed has changed for
+    good. Then everything before the change is forgotten, whether that was another speed or a second step that
+    compiled.
 
     Args:
         started: when the stage began, in seconds of any clock.
         initial: the position it began at.
-        memory: seconds after which an interval counts for only 1/e.
+        memory: seconds after which an interval counts 1/e as much as a new one.
 
     Attributes:
         at, done: when the latest step landed, and the position it led to.
@@ -32,10 +32,10 @@ class Pace:
         opening: seconds by which this epoch's first step took longer than usual, as filling a buffer does.
     """
 
-    _BASIS = 2.0  # seconds after which a remaining time may be told
-    _REACH = 20  # after fewer than three executions it may be told for at most so many times the units they did
-    _STALL_FACTOR = 5.0  # how many usual intervals make a stall
-    _STALL_SECONDS = 0.4  # and how many seconds at least
+    _BASIS = 2.0  # seconds before which there is no remaining time
+    _REACH = 20  # with fewer than three executions, no remaining time for more than so many times their units
+    _STALL_FACTOR = 5.0  # a stall is longer than so many usual intervals
+    _STALL_SECONDS = 0.4  # and than so many seconds
 
     def __init__(self, started: float, initial: int, memory: float = 30.0) -> None:
         self.at, self.done = started, initial
@@ -47,7 +47,7 @@ class Pace:
         self._stalls = _Stalls(initial)
 
     def restart(self, started: float, initial: int) -> None:
-        """The same stage begins again, in the next epoch; what is known of it still holds."""
+        """Begin again with the next epoch's stage of the same kind; what is known of its speed still holds."""
         self.again, self.opening, self._opens = self.first is not None, 0.0, True
         self._stalls.move(initial - self.done)
         self.at, self.done = started, initial
@@ -68,7 +68,7 @@ class Pace:
         usual = seconds
         if self.stalls(seconds):
             usual = min(seconds, units * self._sums.pace)
-            if opens:  # what delays the beginning of an epoch is no stall among its steps
+            if opens:  # a delay at the beginning of an epoch is no stall
                 self.opening = seconds - usual
             else:
                 self._stalls.add(seconds - usual, self.done)
@@ -80,7 +80,7 @@ class Pace:
             self._stalls.forget_until(self.done - sum(units for _, units in self._latest.intervals))
 
     def stalls(self, seconds: float) -> bool:
-        """Whether an interval of so many seconds is out of all proportion."""
+        """Whether an interval of so many seconds is a stall."""
         odd = max(self._STALL_SECONDS, self._STALL_FACTOR * self.interval)
         return self._sums.intervals >= 1 and seconds > odd
 
@@ -97,7 +97,7 @@ class Pace:
 
     @property
     def pace(self) -> float | None:
-        """Seconds a unit takes, stalls included; None before anything is known."""
+        """Seconds a unit takes, stalls included; None if unknown."""
         return self._sums.pace + self._lost()[0] if self._sums.intervals else None
 
     @property
@@ -107,7 +107,7 @@ class Pace:
 
     @property
     def rate(self) -> float | None:
-        """Units per second; None before anything is known."""
+        """Units per second; None if unknown."""
         return 1 / self.pace if self.pace else None
 
     @property
@@ -127,7 +127,7 @@ class Pace:
         return max(0.0, seconds - units / self.rate)
 
     def remaining(self, now: float, units: float) -> float | None:
-        """Seconds that `units` more take, as of time `now` (s); None before anything is known."""
+        """Seconds until `units` more are done, as of time `now` (s); None if unknown."""
         if now < self._basis_at or not self.first:
             return None
         running = max(0.0, now - self.at)
@@ -135,14 +135,14 @@ class Pace:
         known = self._REACH * max(first, self._sums.units)
         if self._sums.intervals < 2.0 and units > known:  # the second execution may compile as well
             return None
-        if self._sums.seconds <= 0:  # an execution that runs for about as long as the first is like it
+        if self._sums.seconds <= 0:  # one that has run for about as long as the first may compile as well
             return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
         pace = self._sums.pace + self._lost(running)[0]
         return max(0.0, units * pace - min(running, self.interval))
 
 
 class _Sums:
-    """Sums over intervals; an interval that is `memory` seconds old counts for 1/e, and a few latest always count."""
+    """Sums over intervals. One counts 1/e as much after `memory` seconds; a new one takes off a fifth at most."""
 
     def __init__(self, memory: float) -> None:
         self._memory = memory
@@ -174,19 +174,19 @@ class _Sums:
 
 
 class _Latest:
-    """The latest intervals, among which a lasting change of speed is looked for.
+    """The latest intervals, and where among them the speed has changed for good.
 
-    It is the best cut through them that leaves little of their scatter: an analysis of variance, of logarithms, as
-    speeds differ by factors.
+    An analysis of variance finds the cut that explains most of their scatter. It takes logarithms, as speeds differ by
+    factors.
 
     Attributes:
         intervals: seconds and units of each since the last change, oldest first.
         doubt: by how much the very latest one differs (in logarithms), if that is more than chance; else 0.
     """
 
-    _CHANGE = 5.0  # how many standard errors are more than chance, where there are many intervals
+    _CHANGE = 5.0  # a difference of so many standard errors is more than chance, if there are many intervals
     _LEAST = 0.2  # the smallest difference (of logarithms) that matters
-    _SCATTER = 0.18  # squares that are taken for scatter before any is seen
+    _SCATTER = 0.18  # squares of scatter that are assumed before any is seen
 
     def __init__(self) -> None:
         self.intervals: deque[tuple[float, int]] = deque(maxlen=24)
@@ -201,7 +201,7 @@ class _Latest:
         return changed > 1
 
     def _changed(self) -> int:
-        """How many of the latest intervals differ from those before; 0 if the difference may be chance."""
+        """How many of the latest intervals differ from the ones before; 0 if that may be chance."""
         speeds = [math.log(max(seconds, 1e-3) / units) for seconds, units in self.intervals]
         number, mean = len(speeds), fmean(speeds)
         squares = self._SCATTER + sum((speed - mean) ** 2 for speed in speeds)
@@ -219,16 +219,16 @@ class _Latest:
 
 
 class _Stalls:
-    """The latest stalls, and what stalls cost a unit on average.
+    """The latest stalls, and the seconds that stalls add to a unit on average.
 
-    How long a stall takes and how many units lie between two is told from the latest few, so that the estimate does
-    not swing with each; and if the next one is long overdue, none is expected any more. A single stall counts in part.
+    The duration of a stall and the units between two stalls are means of the latest few, so that the estimate does not
+    jump with each stall. If the next one is long overdue, none is expected any more. A single stall counts in part.
     One that took about as long as the first execution is taken for another compilation, unless there are many.
     """
 
-    _ONCE = 0.6  # for how much a single one counts
-    _ALIKE = 1.5  # up to this factor, a stall is like the first execution
-    _COMPILATIONS = 3  # up to so many of those may be compilations
+    _ONCE = 0.6  # how much a single stall counts
+    _ALIKE = 1.5  # a stall is like the first execution if they differ by less than this factor
+    _COMPILATIONS = 3  # so many stalls like the first execution may be compilations
 
     def __init__(self, initial: int) -> None:
         # Seconds beyond the usual, and the position after it; the first entry only says where counting begins.
@@ -239,21 +239,21 @@ class _Stalls:
         self._latest.append((seconds, done))
 
     def move(self, units: int) -> None:
-        """All positions are counted anew, from so many units further on."""
+        """Add `units` to all positions, as they begin anew with an epoch."""
         self._latest = deque([(seconds, place + units) for seconds, place in self._latest], self._latest.maxlen)
 
     def forget_until(self, began: int) -> None:
-        """The speed has changed at position `began`: stalls after it are part of the new speed."""
+        """Forget the stalls after position `began`, where the speed changed: they are part of the new speed."""
         self._latest = deque([s for s in self._latest if s[1] <= began] or [(0.0, began)], self._latest.maxlen)
 
     def cost(self, done: int, pace: float, compiled: float, running: float | None) -> tuple[float, float]:
-        """Seconds a unit that stalls cost, and by how many that may be off.
+        """Seconds that stalls add to a unit, and the error of that.
 
         Args:
             done: the position.
             pace: seconds that a unit takes without stalls.
-            compiled: seconds of the first execution, if it was out of proportion; else 0.
-            running: seconds beyond the usual of a stall that is not over; None if there is none.
+            compiled: seconds of the first execution, if it was as long as a stall; else 0.
+            running: seconds by which a running stall is longer than usual by now; None if there is none.
         """
         (_, began), *stalls = self._latest
         if running is not None:
@@ -262,13 +262,13 @@ class _Stalls:
         if not stalls:
             return 0.0, 0.0
         number, last = len(stalls), stalls[-1][1]
-        # The next one may be due any moment, or there may be none any more.
+        # The next stall may come at any moment, or there may be no more.
         between = max((last - began) / number, (done - began) / (number + 1), 1.0)
         gap = max(1, *(b - a for a, b in itertools.pairwise([began, *(place for _, place in stalls)])))
         fades = min(1.0, max(0.0, 1.0 + min(number, 3) - (done - last) / gap))
         lost = fades * fmean(seconds for seconds, _ in stalls) / between
         error = lost / math.sqrt(number)
-        if number == 1:  # never out of proportion to the steps themselves
+        if number == 1:  # but never much more than the steps themselves take
             lost = self._ONCE * min(lost, 4 * pace * fades * gap / between)
         return lost, error
 

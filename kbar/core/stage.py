@@ -34,10 +34,10 @@ def _first(*values: _T | None) -> _T:
 
 
 class Owner(Protocol):
-    """What a stage's life depends on, such as a running call of `fit`."""
+    """Something that a stage lasts as long as, such as a running call of `fit`."""
 
     def ended(self) -> Outcome | None:
-        """How the owner ended, or None while it lives."""
+        """How the owner ended; None while it has not."""
 
 
 class Node:
@@ -243,7 +243,7 @@ class Stage(Node):
         if outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
             self.finish_epoch(now, {**(phases[0].counts.latest[2] or {}), **logged.shown()})
             for child in self.children:
-                child._left_at = self.done  # what has failed after the phases is what the run has failed by
+                child._left_at = self.done  # so that what failed after the phases stays in the picture
         else:
             self.logged.values.update(logged.shown())
 
@@ -251,9 +251,9 @@ class Stage(Node):
         """The stage is over."""
         self.counts.ended = now
         if self.phase and self.parent:
-            self.counts.ended = self.started + self.counts.busy(now)  # what comes after the last step is not its time
+            self.counts.ended = self.started + self.counts.busy(now)  # the time after its last step does not count
             self.parent._phase_over(self, now)
-        self.next_due = -1  # from now on, whoever advances the stage is told that it is over
+        self.next_due = -1  # from now on, each step that is reported calls `on_due`
         self._left_at = self.parent.done if self.parent else 0
         if outcome == "done" and self.counts.confirm_total() and self.phase and self.parent:
             self.parent._totals[self.label] = self.done
@@ -329,7 +329,7 @@ class Stage(Node):
 
     @property
     def own_end(self) -> Outcome:
-        """How the stage ends if it ends of itself now: early, unless all there was to do is done."""
+        """The outcome if the stage ends now without an exception: early, unless all is done."""
         return "done" if self.counts.complete else "stopped"
 
     @property

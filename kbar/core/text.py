@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 
+from ..system.cells import cells, without_escapes
 from ..system.warnings import said
 from .scalars import plain
 from .snapshot import Metrics, StageView
@@ -24,20 +24,9 @@ def clean(text: object, limit: int = 80) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-# Escape sequences: control sequences, those with a text (a title, a link), and those of two characters.
-_ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
-
-
 def printed(text: str, limit: int = 1000) -> str:
     """Return printed text as one line without its escape sequences, at most `limit` characters."""
-    return clean(_ESCAPE.sub("", text[: 4 * limit]), limit)
-
-
-def cells(text: str) -> int:
-    """Return how many columns of a terminal `text` takes."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return clean(without_escapes(text[: 4 * limit]), limit)
 
 
 def shorten(text: str, width: int) -> str:

@@ -1,4 +1,4 @@
-"""The one display of a process: what sources tell of their stages, and the targets that draw it."""
+"""The display of a process: sources report to it, and its targets draw the stages."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ class StageFacts(TypedDict, total=False):
 
 
 class Display:
-    """Holds what is true, and sees to it that every target draws it.
+    """Keeps the stages of a process, and has its targets draw them.
 
-    The threads of a run call `begin`, `finish_epoch` and `end`, which only change the tree and post events. Each
-    target draws on a thread of its own, so that no output holds up a run or another output.
+    The threads of a run call `begin`, `finish_epoch` and `end`, which only change the tree of stages and post events.
+    Each target draws on a thread of its own, so that no output holds up a run or another output.
 
     Args:
         clock: seconds, monotonic.
         wall: seconds since the Unix epoch.
-        thread: makes the thread of a target from the function it is to call.
+        thread: makes the thread of a target, from the function that this thread will call.
 
     Attributes:
-        clock: seconds, monotonic, without pauses. It is replaced after a pause: look it up at each call.
+        clock: seconds, monotonic, pauses left out. A pause replaces this attribute, so look it up for each call.
         wall: seconds since the Unix epoch.
-        lock: held while the tree changes or is read. No user code is called with it.
+        lock: held while the stages change or are read, but never while the user's code runs.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Display:
         self._handled: int | None = None
         self._later: deque[Callable[[], None]] = deque()
 
-    # What sources tell, on the threads of the run.
+    # What sources report, on the threads of the run.
 
     def begin(
         self,
@@ -86,7 +86,7 @@ class Display:
         **facts: Unpack[StageFacts],
     ) -> Stage:
         """Begin a stage, within `parent` or else within the innermost one open in this context."""
-        self.settle()  # the screen, and perhaps the very renderer, are wanted again
+        self.settle()  # an ended run may still have the screen, or the very renderer that is needed now
         with self.lock:
             if not self.stages.roots:
                 forget()
@@ -122,19 +122,19 @@ class Display:
         return scope.innermost()
 
     def running(self) -> list[Stage]:
-        """All stages that are not over, outermost first; what has lost its owner is ended first."""
+        """All stages that are not over, outermost first. Those whose owner has ended are ended before."""
         with self.lock:
             self.stages.sweep()
             return [stage for stage in self.stages.all() if not stage.outcome]
 
     def add_targets(self, stage: Stage, options: Options) -> None:
-        """Draw `stage`, which has begun already, by further targets."""
+        """Have further targets draw `stage`, which has begun already."""
         self.targets.open(options, stage)
         self.stages.set_next_due(stage)
         self.wake()
 
     def start_at(self, stage: Stage, initial: int) -> None:
-        """Let `stage`, in which nothing has happened yet, go on where an earlier run has left off."""
+        """Let `stage`, in which nothing has happened yet, begin at `initial`, because an earlier run got that far."""
         with self.lock:
             if stage.done != stage.initial or stage.initial == initial:
                 return
@@ -150,10 +150,10 @@ class Display:
         self.wake()
 
     def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True) -> None:
-        """End an epoch of `stage`; `hold` its line back until the run goes on, for `metrics` that come late."""
+        """End an epoch of `stage`; `hold` its line back until the run goes on if `metrics` may get more entries."""
         with self.lock:
             now = self.clock()
-            stage.next_due = NEVER  # the epoch's own line says it all
+            stage.next_due = NEVER  # no log line is due for the last step: the epoch's line says the same
             stage.finish_epoch(now, metrics)
             for target in self.targets:
                 target.schedule.mark(stage, now)
@@ -162,10 +162,10 @@ class Display:
         self.wake()
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
-        """End `stage`, and what is still open within it; once it is over, do nothing.
+        """End `stage` and the stages within it; do nothing if it is over.
 
-        The end of the outermost stage returns when its last state is drawn, and any stage's when its lines are where
-        the user prints; or after half a second where the output does not take them.
+        This waits until the lines of the stage are written to the stream that the user prints to and, for the
+        outermost stage, until its last state is drawn; but half a second at most.
         """
         with self.lock:
             if self._noticed:
@@ -178,7 +178,7 @@ class Display:
         self.targets.wait(with_lines=not stage.phase)
 
     def close(self, outcome: Outcome = "interrupted") -> None:
-        """End all that is open, each with its owner's outcome or else this one."""
+        """End all stages, each with the outcome of its owner or else with this one."""
         with self.lock:
             self.stages.sweep()
             for root in list(self.stages.roots):
@@ -186,16 +186,16 @@ class Display:
         self.wake()
         self.targets.wait(with_lines=False)
 
-    # What may have happened unseen.
+    # Endings that nobody reported.
 
     def notice(self) -> None:
-        """Take note that some stage may have lost its owner; takes no lock and never waits."""
+        """Take note that the owner of some stage may have ended. This takes no lock and never waits."""
         self._noticed = True
         for target in self.targets:
             target.thread.notice()
 
     def settle(self) -> None:
-        """End what has lost its owner, and wait until all that is over is drawn."""
+        """End the stages whose owner has ended, and wait until all that is over is drawn."""
         self._noticed = False
         with self.lock:
             ended = self.stages.sweep()
@@ -203,8 +203,8 @@ class Display:
         self.targets.wait(with_lines=ended)
 
     def before_print(self) -> None:
-        """See to it that what is over is drawn before what is printed now, on the thread that prints."""
-        error = sys.exc_info()[1] or getattr(sys, "last_value", None)
+        """Have all that is over drawn before a print; called on the thread that prints."""
+        error = sys.exc_info()[1] or vars(sys).get("last_value")  # getattr is slow where there is none
         handled, self._handled = self._handled, None if error is None else id(error)
         may_be_over = self._noticed or self._handled != handled or self.targets.are_closing
         try:
@@ -214,11 +214,11 @@ class Display:
             failure("kbar missed an end", problem)
 
     def later(self, call: Callable[[], None]) -> None:
-        """Call this once the lock is released: it is, or calls, code of the user's."""
+        """Make a call once the lock is released, because it may run the user's code."""
         self._later.append(call)
 
     def wake(self) -> None:
-        """See to it that what was posted is drawn soon; without the lock."""
+        """Have what was posted drawn soon, and make the calls for `later`. The lock must not be held."""
         while self._later:
             self._later.popleft()()
         self.targets.wake()
@@ -230,7 +230,7 @@ class Display:
         return paused(self, explicit=True)
 
     def _skip(self, seconds: float) -> None:
-        """Take so many seconds out of the clock."""
+        """Take so many seconds out of the clock, as if they had not passed."""
         self._skipped += seconds
         unpaused, skipped = self._unpaused, self._skipped
         self.clock = lambda: unpaused() - skipped

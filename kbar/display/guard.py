@@ -1,4 +1,4 @@
-"""Calls of code that may be the user's: renderers and throttles."""
+"""Calls code that may be the user's: renderers and throttles."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _T = TypeVar("_T")
 
 
 class Guard:
-    """Makes calls until one fails, which then costs a target, not the run.
+    """Makes calls until one raises an exception, which ends a target instead of the run.
 
     Attributes:
-        error: what the first call that failed has raised.
+        error: the exception; None if there was none.
     """
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
 
     def call(self, function: Callable[[], _T]) -> _T | None:
-        """Return what `function` returns; None without a call once one has failed."""
+        """Return what `function` returns; None if it fails, or if a call has failed before."""
         if self.error:
             return None
         try:
             return function()
-        except KeyboardInterrupt:  # the user's, on the thread of a step
+        except KeyboardInterrupt:  # Ctrl-C, on the thread of a step
             raise
-        except BaseException as error:  # SystemExit as well: no output is a reason to end the process
+        except BaseException as error:  # also SystemExit, as no output is a reason to end the process
             if from_signal(error):
                 raise
             self.error = error

@@ -1,4 +1,4 @@
-"""Pauses: while somebody is asked something, bars keep still and time does not count."""
+"""Pauses: while the program asks something, bars keep still and time does not count."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from . import scope
 if TYPE_CHECKING:
     from .display import Display
 
-_ORDINARY = 2.0  # seconds for which steps go on until it is no question that holds up the run
+_ORDINARY = 2.0  # seconds after which a question is taken to be none if steps go on meanwhile
 
 
 class Pauses:
-    """The pauses of a display, by whoever asks. All methods are called with the display's lock held.
+    """The pauses of a display. All methods are called with its lock held.
 
     As long as no step lands, a pause takes its time out of the display's clock, so that it counts into no rate, no
     remaining time and no stall.
@@ -32,18 +32,18 @@ class Pauses:
 
     def __init__(self, clock: Callable[[], float], position: Callable[[], int], skip: Callable[[float], None]) -> None:
         self._clock, self._position, self._skip = clock, position, skip
-        self._by: dict[object, bool] = {}  # and whether it was asked for in so many words
-        self._since, self._at = 0.0, 0  # until when time is taken out, and the position where the pause began
+        self._by: dict[object, bool] = {}  # what has begun a pause, and whether that was `kbar.pause`
+        self._since, self._at = 0.0, 0  # the time up to which the clock is corrected, and the position at the beginning
 
     def begin(self, by: object, *, explicit: bool = False) -> None:
-        """`by` asks something, if it did not already."""
+        """Begin a pause for `by`, unless there is one; `explicit` if it goes on whatever steps do."""
         if by not in self._by:
             self.look()
             self._by[by] = explicit
             self._since, self._at = self._clock(), self._position()
 
     def end(self, by: object) -> None:
-        """`by` asks nothing any more, if it did."""
+        """End the pause for `by`, if there is one."""
         if by in self._by:
             self.look()
             del self._by[by]
@@ -56,31 +56,31 @@ class Pauses:
 
     @property
     def active(self) -> bool:
-        """Whether bars are to keep still."""
+        """Whether bars must keep still."""
         return any(self._by.values()) or (bool(self._by) and not self.is_ordinary)
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether steps go on meanwhile, as in a program that reads keys all the time."""
+        """Whether steps go on although something is asked, as in a program that waits for keys all the time."""
         return bool(self._by) and self._position() != self._at and self._clock() - self._since > _ORDINARY
 
 
 class InputPauses:
-    """`input` and `sys.stdin.readline` pause the bars, as long as they are replaced.
+    """Replaces `input` and `sys.stdin.readline` by functions that pause the bars.
 
     Args:
-        pause: makes the pause.
-        answered: called once an answer was typed, whose end begins a new line.
+        pause: returns a context manager, in which the bars are paused.
+        answered: called when an answer was typed, which ends the line on the screen.
     """
 
     def __init__(
         self, pause: Callable[[], contextlib.AbstractContextManager[None]], answered: Callable[[], None]
     ) -> None:
         self._pause, self._answered = pause, answered
-        self._replaced: list[tuple[Any, str, Any, Any]] = []  # object, name, its own attribute before, and now
+        self._replaced: list[tuple[Any, str, Any, Any]] = []  # object, name, its own attribute before, the one now
 
     def install(self) -> None:
-        """Put calls that pause in place of them."""
+        """Replace them, unless they are replaced."""
         if not self._replaced:
             self._replace(builtins, "input")
             with contextlib.suppress(AttributeError, TypeError):  # there is no stdin, or it takes no attributes
@@ -96,7 +96,7 @@ class InputPauses:
                 return original(*args)
             with self._pause():
                 answer = original(*args)
-            if typed and (answer or name == "input"):  # else it is the end of the file
+            if typed and (answer or name == "input"):  # an empty line is the end of the input
                 self._answered()
             return answer
 
@@ -104,7 +104,7 @@ class InputPauses:
         self._replaced.append((owner, name, before, ask))
 
     def remove(self) -> None:
-        """Give them back, unless somebody has replaced them since."""
+        """Restore them, unless other code has replaced them since."""
         while self._replaced:
             owner, name, before, ask = self._replaced.pop()
             if vars(owner).get(name) is ask:
@@ -115,14 +115,14 @@ class InputPauses:
 
 
 def _is_typed() -> bool:
-    """Whether what is read from `sys.stdin` is typed."""
+    """Whether a person types what is read from `sys.stdin`."""
     with contextlib.suppress(Exception):  # it may be closed, or anything
         return sys.stdin.isatty()
     return False
 
 
 def _holds_up_a_run() -> bool:
-    """Whether a run waits for this thread, and not only for example for a key that stops it."""
+    """Whether a run waits for this thread. It does not for one that only waits for a key, such as to stop the run."""
     return threading.current_thread() is threading.main_thread() or scope.innermost() is not None
 
 

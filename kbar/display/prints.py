@@ -1,27 +1,24 @@
-"""What others print while bars or log lines share its place: written through at once, around the bars."""
+"""Keeps what others print apart from bars and log lines, without holding it back."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from ..core.snapshot import StreamName
 from ..system.output import Output, Shadow, is_own_write
 
-_T = TypeVar("_T")
-_LONGEST = 1 << 20  # characters of a line that is not finished, of which a log is told no more
+_LONGEST = 1 << 20  # characters that are kept of a line that has not ended
 
 
 class Prints:
-    """Stands in for `write` of the standard streams, as long as anything is drawn where they lead.
+    """Replaces `write` of the standard streams while kbar draws on the same terminal or file.
 
     Args:
-        settle: called before each print, on the thread that prints: what is over is to be drawn first.
-        tell: called with the stream's name and each line that is printed, if a log wants to know.
+        settle: called before each print, on the thread that prints; has all that is over drawn first.
+        tell: called with the name of the stream and each printed line, if a log wants them.
     """
 
     def __init__(self, settle: Callable[[], None], tell: Callable[[StreamName, str], None]) -> None:
@@ -30,7 +27,7 @@ class Prints:
         self._listeners: list[_Listener] = []
 
     def share(self, output: Output) -> None:
-        """From now on prints that go where `output` does are kept apart from what it draws."""
+        """From now on, keep prints to the place of `output` apart from what is drawn there."""
         if output in self._shared:
             return
         streams = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
@@ -41,14 +38,14 @@ class Prints:
                 self._shared[output].append(_SharedStream(target, output, self._settle))
 
     def listen(self) -> None:
-        """From now on each line that is printed to `sys.stdout` and `sys.stderr` is told."""
+        """From now on, pass each line that is printed to `sys.stdout` or `sys.stderr` to `tell`."""
         names: tuple[StreamName, StreamName] = ("stdout", "stderr")
         for name in () if self._listeners else names:
             with contextlib.suppress(AttributeError, TypeError):  # likewise
                 self._listeners.append(_Listener(getattr(sys, name), name, self._tell))
 
     def release(self, outputs: set[Output], listening: bool) -> None:
-        """Give back all streams but those that lead to `outputs`, or are listened to."""
+        """Give back the streams that lead to none of `outputs`; also those for `tell`, unless `listening`."""
         for output in [output for output in self._shared if output not in outputs]:
             for stream in self._shared.pop(output):
                 stream.remove()
@@ -57,55 +54,35 @@ class Prints:
 
 
 def _lowest(stream: Any) -> Any:
-    """What text and bytes for `stream` both pass through: its buffer, or itself."""
+    """The object that all text and bytes for `stream` pass through: its buffer, or else itself."""
     return getattr(stream, "buffer", stream)
 
 
 class _SharedStream(Shadow):
-    """A stream that leads where bars or log lines are drawn."""
+    """A stream that leads to a place where kbar draws bars or log lines."""
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
-        self._output, self._settle, self._holds = output, settle, False
+        self._output, self._settle = output, settle
+        self._held: int | None = None  # if something may be held until it is flushed, the frame it made room in
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
         """Take the bars away, and write `data`."""
-        if not self.active:
+        if not self.active or not data:
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
-        if self._is_interrupted:
-            kept = data if isinstance(data, str) else bytes(data)
-            self._output.put_off[threading.get_ident()] += [partial(self.write, kept), self.flush]
-            return len(data)
-        return self._alone(lambda: self._print(data))
-
-    def _print(self, data: Any) -> Any:
         self._settle()
-        with self._output.lock:
-            self._output.hide()
+        output = self._output
+        with output.lock:
+            output.make_room(data)
             taken = self._write(data)
-            self._holds = True  # some of it, perhaps, until it is flushed
-            self._output.printed(data)
+            self._held = output.frame
+            output.printed(data)
         return taken
 
-    @property
-    def _is_interrupted(self) -> bool:
-        """Whether a signal handler prints in the midst of a print on its thread, where Python's own streams fail."""
-        return threading.get_ident() in self._output.put_off
-
-    def _alone(self, call: Callable[[], _T]) -> _T:
-        """What `call` returns, before anything that signal handlers print on this thread meanwhile."""
-        thread = threading.get_ident()
-        self._output.put_off[thread] = []
-        try:
-            return call()
-        finally:
-            for later in self._output.put_off.pop(thread):
-                later()
-
     def _write_own(self, data: Any) -> Any:
-        """Write lines of kbar's own, which come through a stand-in, at the beginning of a line."""
+        """Write lines of kbar's own, which the user's stand-in for the stream passes on, at the beginning of a line."""
         with self._output.lock:
             if self._output.begun and not self._output.is_terminal:
                 self._write("\n" if isinstance(data, str) else b"\n")
@@ -113,31 +90,27 @@ class _SharedStream(Shadow):
             return self._write(data)
 
     def flush(self) -> None:
-        """Take the bars away, and let go of what is held."""
-        if self._is_interrupted:
-            return
-        if not self.active or is_own_write():
+        """Let go of what is held; there is room for it, unless another frame was drawn since it was written."""
+        if self._held is None or not self.active or is_own_write():
             self._flush()
             return
-        self._alone(self._let_go if self._holds else self._flush)
-
-    def _let_go(self) -> None:
         with self._output.lock:
-            self._holds = False
-            self._output.hide()
+            if self._held != self._output.frame:
+                self._output.hide()
+            self._held = None
             self._flush()
 
 
 class _Listener(Shadow):
-    """A stream whose lines are told to a log."""
+    """A stream whose lines are passed on to logs."""
 
     def __init__(self, stream: Any, name: StreamName, tell: Callable[[StreamName, str], None]) -> None:
         self._name, self._tell = name, tell
-        self._begun: list[str] = []  # the pieces of a line that is not finished yet
+        self._begun: list[str] = []  # the pieces of a line that has not ended yet
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
-        """Write `data`, and tell the lines that it finishes."""
+        """Write `data`, and pass on the lines that it ends."""
         taken = self._write(data)
         if self.active and not is_own_write() and isinstance(data, str):
             self._begun.append(data)
@@ -146,9 +119,10 @@ class _Listener(Shadow):
         return taken
 
     def _tell_lines(self) -> None:
-        pieces, self._begun = self._begun, []  # at once, lest a signal handler's print finds them too
+        # By one statement, so that a signal handler that prints does not pass the same pieces on.
+        pieces, self._begun = self._begun, []
         *lines, rest = "".join(pieces).split("\n")
         for line in lines:
             self._tell(self._name, line)
-        rest = rest[rest.rfind("\r", 0, -1) + 1 :]  # of a line that is rewritten the latest counts
+        rest = rest[rest.rfind("\r", 0, -1) + 1 :]  # after a carriage return, only the new text counts
         self._begun[:0] = [rest[-_LONGEST:]] if rest else []

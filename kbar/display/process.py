@@ -1,4 +1,4 @@
-"""The process's display: its end, its forks, and what replaces it in tests."""
+"""The one display of this process: how it is found, and what happens to it at exit and in forked children."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..system.terminal import forget_outputs
 from . import scope
 from .display import Display
 
-# At the interpreter's end, seconds for which metrics that a device still computes, and lines of files, are waited for
-# at most. A thread that comes back from a device's library to an interpreter that is gone aborts the process.
+# Seconds by which the interpreter's exit is delayed at most, for metrics that a device still computes and for lines on
+# their way into files. A thread that returns from a device's library after the exit aborts the process.
 _LONGEST_WAIT = 60.0
 
 _display: Display | None = None
 
 
 def current() -> Display:
-    """The process's display."""
+    """The display of this process."""
     global _display
     if _display is None:
         _display = Display()
@@ -33,7 +33,7 @@ def current() -> Display:
 
 
 def install(display: Display) -> Display:
-    """Make `display` the process's; return the one it replaces. For tests."""
+    """Make `display` that of this process, and return the one before. For tests."""
     global _display
     previous, _display = current(), display
     return previous
@@ -42,15 +42,15 @@ def install(display: Display) -> Display:
 def pause() -> AbstractContextManager[None]:
     """Hide all bars until the `with` block is left, and let its time count neither into rates nor into remaining times.
 
-    `input`, debuggers, password prompts, pagers and editors pause the bars by themselves. This is for what else asks
-    on the terminal or draws there.
+    During `input`, debuggers, password prompts, pagers and editors the bars pause by themselves. Use this for anything
+    else that asks or draws on the terminal.
     """
     return current().pause()
 
 
 def _at_exit() -> None:
     display = current()
-    raised = getattr(sys, "last_value", None)  # what the interpreter is ending by, if by anything
+    raised = getattr(sys, "last_value", None)  # the exception that ends the program, if there is one
     display.close("stopped" if raised is None else outcome_of(raised))
     display.targets.release_streams()
     until = time.monotonic() + _LONGEST_WAIT
@@ -60,7 +60,7 @@ def _at_exit() -> None:
 
 
 def _after_fork() -> None:
-    """Fall silent in a forked child: it has neither the threads that draw nor a share in the screen."""
+    """Draw nothing in a forked child: it has no threads that draw, and the screen belongs to its parent."""
     close_all()
     forget_outputs()
     parent = current()

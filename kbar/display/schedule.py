@@ -1,4 +1,4 @@
-"""When one target is to draw: its throttle, and what it has drawn when."""
+"""When one target has to draw: its throttle, and when it has drawn each stage."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from ..core.stage import Stage
 from ..core.throttle import Due, Throttle, Tick
 from .guard import Guard
 
-_FRAME = 0.1  # seconds between two frames, unless the throttle wants it otherwise
-_FASTEST = 0.02  # and where it wants them as fast as possible
-_LONGEST = 0.5  # seconds after which a target looks for stages that have lost their owner, at the latest
-_EARLY = 0.01  # seconds by which a frame may come too early, as timers have it, but not be missed
+_FRAME = 0.1  # seconds between two frames, unless the throttle wants more of them
+_FASTEST = 0.02  # seconds between two frames at least
+_LONGEST = 0.5  # seconds between two looks of a log for stages whose owner has ended, at most
+_EARLY = 0.01  # seconds by which a frame may come too early: timers are not exact, and it must not be missed
 
 
 class Schedule:
-    """Asks the throttle of one target. It may be the user's, so no lock is held then.
+    """Asks the throttle of one target when a draw is due. No lock is held then, as the throttle may be the user's.
 
     Args:
-        throttle: what says when a draw is due.
-        live: whether frames are drawn of all stages at once, or lines written for single ones.
-        guard: makes the calls.
+        throttle: the throttle.
+        live: as `Renderer.live`: True for frames, False for lines.
+        guard: calls the throttle.
     """
 
     def __init__(self, throttle: Throttle, live: bool, guard: Guard) -> None:
@@ -28,7 +28,7 @@ class Schedule:
         self._drawn: dict[int, tuple[float, int]] = {}  # by stage, when (s) and at which position
 
     def tick(self, stage: Stage, now: float) -> Tick:
-        """What the throttle may know of `stage` at time `now` (s)."""
+        """The facts about `stage` at time `now` (s), for the throttle."""
         drawn_at, drawn_done = self._drawn.get(stage.key, (stage.started, stage.initial))
         ahead = _EARLY if self._live else 0.0
         return Tick(now + ahead, stage.done, stage.total, stage.started, drawn_at, drawn_done)
@@ -38,7 +38,7 @@ class Schedule:
         self._drawn[stage.key] = now, stage.done
 
     def mark_all(self, stages: Iterable[Stage], now: float) -> None:
-        """Take note that these stages are drawn, and no others run."""
+        """Take note that these stages are drawn as of time `now` (s), and that no others are running."""
         self._drawn = {stage.key: (now, stage.done) for stage in stages}
 
     def forget(self, stage: Stage) -> None:
@@ -48,7 +48,8 @@ class Schedule:
     def is_due(self, tick: Tick) -> bool:
         """Whether a draw is due.
 
-        No line says the same again but because of the time, and none is for the last step: the stage's end says it.
+        A log repeats a position only if the time demands a line, and has no line for the last step, as the line of the
+        stage's end says the same.
         """
         if not self._live:
             again = tick.done == tick.drawn_done and tick.now < self.next_due(tick).time
@@ -66,5 +67,5 @@ class Schedule:
         if not self._live:
             return min([_LONGEST, *(max(_FRAME, time - now) for _, time in dues)])
         period = max(_FASTEST, min([_FRAME, *(time - tick.drawn_at for tick, time in dues)]))
-        late = (now - began) % period  # in step with the seconds of the run's clock, so that none is shown late
+        late = (now - began) % period  # frames fall on full seconds of the run, so that its clock shows each in time
         return period - late + (period if late > period / 2 else 0.0)

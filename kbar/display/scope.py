@@ -1,4 +1,4 @@
-"""Which stage is the innermost one of a context, which is a thread's or a task's."""
+"""Which stage is the innermost one of the current thread or task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..core.stage import Stage
 
 
 class _Scope:
-    """A stage that is open in a context, and the scope around it; does not keep the stage alive."""
+    """A stage that is open in a thread or task, and the scope around it. It does not keep the stage alive."""
 
     def __init__(self, stage: Stage, around: _Scope | None) -> None:
         self._stage, self.around = weakref.ref(stage), around
@@ -25,23 +25,23 @@ _innermost: ContextVar[_Scope | None] = ContextVar("kbar_stage", default=None)
 
 
 def innermost() -> Stage | None:
-    """The innermost stage that is open in this context."""
+    """The innermost stage that is open in the current thread or task."""
     scope = _open_scope()
     return scope.stage if scope else None
 
 
 def enter(stage: Stage) -> None:
-    """Make `stage` the innermost one of this context, until it is over."""
+    """Make `stage` the innermost one of the current thread or task, until it is over."""
     _innermost.set(_Scope(stage, _open_scope()))
 
 
 def leave() -> None:
-    """Forget the stages of this context that are over."""
+    """Forget the stages of the current thread or task that are over."""
     _innermost.set(_open_scope())
 
 
 def leave_all() -> None:
-    """Forget all stages of this context, as in a forked child."""
+    """Forget all stages of the current thread or task, as in a forked child."""
     _innermost.set(None)
 
 

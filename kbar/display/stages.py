@@ -1,4 +1,4 @@
-"""The tree of stages that are on show, and the events that its changes post to targets."""
+"""The stages of a display, and the events that are posted to targets when they change."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """The stages of a display. All methods are called with its lock held, but for `set_next_due` and `reached`.
+    """The tree of stages. All methods but `set_next_due` and `reached` are called with the display's lock held.
 
     Args:
-        display: whose they are.
+        display: the display they belong to.
 
     Attributes:
         roots: the outermost stages, oldest first.
@@ -36,10 +36,10 @@ class Stages:
         return [stage for root in self.roots for stage in root.walk()]
 
     def as_of_now(self) -> list[Stage]:
-        """All stages, outermost first, with what moves by time alone moved on, and what has lost its owner ended."""
+        """All stages, outermost first, with forecasts as of now. Those whose owner has ended are ended before."""
         self.sweep()
         now, stages = self._display.clock(), self.all()
-        for stage in reversed(stages):  # inner ones first: by them outer ones know how far they are
+        for stage in reversed(stages):  # inner ones first, as outer ones are estimated by them
             stage.look(now)
         return stages
 
@@ -51,7 +51,7 @@ class Stages:
         return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
 
     def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
-        """Tell the targets what has happened to `stage`; `as_line` if a screen keeps a line of it."""
+        """Post to the targets what has happened to `stage`; `as_line` if it leaves a line above the bars."""
         targets = self._display.targets.covering(stage)
         now = self._display.clock()
         view = stage.view(now)
@@ -64,7 +64,7 @@ class Stages:
     # Endings.
 
     def sweep(self) -> bool:
-        """End what has lost its owner, inner stages first; whether anything has."""
+        """End the stages whose owner has ended, inner ones first; return whether there were any."""
         found = False
         for stage in reversed(self.all()):
             outcome = None if stage.outcome else self._owners_end(stage)
@@ -77,11 +77,15 @@ class Stages:
 
     @property
     def have_lost_owners(self) -> bool:
-        """Whether anything has lost its owner, which `sweep` would end; without the lock."""
-        return any(stage.owner is not None and stage.owner.ended() for stage in self.all())
+        """Whether anything has lost its owner, which `sweep` would end; without the lock, before each print."""
+        for root in self.roots:
+            for stage in root.walk():
+                if stage.owner is not None and stage.owner.ended():
+                    return True
+        return False
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
-        """End `stage`, and what is still open within it, each with its owner's outcome or else this one."""
+        """End `stage` and the stages within it, each of these with the outcome of its owner or else with this one."""
         for inner in reversed(list(stage.walk())):
             if not inner.outcome:
                 own = self._owners_end(inner) if inner is not stage else None
@@ -91,7 +95,7 @@ class Stages:
     def _owners_end(self, stage: Stage) -> Outcome | None:
         try:
             return stage.owner.ended() if stage.owner else None
-        except Exception as error:  # then the stage around ends it
+        except Exception as error:  # it ends with the stage around it
             stage.owner = None
             self._display.later(partial(failure, "kbar missed an end", error))
             return None
@@ -112,7 +116,7 @@ class Stages:
 
     def _settle_epoch(self, stage: Stage) -> None:
         """Count the epoch that the run was left in, if all its phases are done."""
-        stage.next_due = NEVER  # the epoch's own line says it all
+        stage.next_due = NEVER  # no log line is due for the last step: the epoch's line says the same
         stage.settle_epoch(self._display.clock())
         self.release_epoch(stage)
 
@@ -133,13 +137,13 @@ class Stages:
     # When the next line is due.
 
     def post_line(self, target: Target, stage: Stage) -> None:
-        """Tell `target` to write a line for `stage` as it is now."""
+        """Post to `target` a line about `stage` as it is now."""
         now = self._display.clock()
         target.schedule.mark(stage, now)
         target.post(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
 
     def reached(self, stage: Stage) -> None:
-        """Post the lines that this very step makes due; on the thread of the step, which holds no lock."""
+        """Post the log lines that are due at this step; called on the thread of the step, which holds no lock."""
         with self._display.lock:
             if stage.outcome:
                 return  # the step was under way when the stage ended
@@ -156,14 +160,14 @@ class Stages:
     def set_next_due(self, stage: Stage) -> None:
         """Set the position at which a line may be due next; without the lock, for a throttle may be the user's.
 
-        What the count has made due and the clock still refuses is left to the target's own thread.
+        A line that the position has made due, but the time not yet, is left to the target's own thread.
         """
         with self._display.lock:
             ticks, done = self._ticks(stage), stage.done
         nexts = [target.schedule.next_due(tick).position for target, tick in ticks]
         with self._display.lock:
-            if stage.outcome is None:  # else a thread that advances it is to hear that it is over
-                # The first execution is timed by itself.
+            if stage.outcome is None:  # else it stays so that a thread that advances the stage learns that it is over
+                # The first execution takes long, as it compiles: its end has to be noticed at once.
                 stage.next_due = done + 1 if done == stage.initial else min([NEVER, *(n for n in nexts if n > done)])
 
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:

@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from .display import Display
 
 _MOST_IN_A_FRAME = 1_000  # events
-_MOST = 100_000  # events that are kept for an output that does not take them
+_MOST = 100_000  # events that are kept while an output takes none
 _HELD = 0.1  # seconds until a target looks again whether it may draw
-_REST = 4  # a screen rests for so many times as long as it took to draw
+_REST = 4  # after a frame that took t seconds to draw, a screen rests for _REST * t
 
 
 class Target:
-    """Draws what happens to some stages, on a thread of its own, when its throttle says so.
+    """Draws some stages on a thread of its own, when its throttle says so.
 
-    What is drawn is decided under the display's lock; throttles are asked and frames drawn without it. Once
-    anything of the renderer's or the throttle's has failed, nothing more is asked of them but to close.
+    The display's lock is held while a snapshot is taken, but not while the throttle is asked or a frame is drawn. If
+    the renderer or the throttle raises an exception, the target closes the renderer and draws no more.
 
     Args:
-        display: whose stages they are.
-        scopes: the stages it draws, with all within; none for all there are.
+        display: the display whose stages are drawn.
+        scopes: the stages to draw, each with all within it; empty for all stages of the display.
 
     Attributes:
-        events: what happened since the last draw.
-        schedule: when it is to draw.
-        final: the last state, once all that it draws is over.
-        is_closed: whether the last is drawn.
-        captures: whether it is told what others print.
+        events: those that are not drawn yet.
+        schedule: says when a draw is due.
+        final: the last state of its stages, once they are over.
+        is_closed: whether the renderer is closed.
+        captures: whether lines that others print are posted to it.
         fetching: whether its thread fetches metrics, perhaps from a device.
     """
 
@@ -63,16 +63,16 @@ class Target:
         self.is_closed = self.captures = self.fetching = self._late = self._draws = self._is_open = False
         self.thread = thread(self.step)
 
-    # What it draws; with the display's lock held.
+    # What it draws. The display's lock is held.
 
     @property
     def closing(self) -> bool:
-        """Whether it has but to draw the last state."""
+        """Whether only the last state is left to draw."""
         return self.final is not None
 
     @property
     def is_over(self) -> bool:
-        """Whether all that it draws is over, if that is not simply all."""
+        """Whether its stages are over; False for a target that draws all stages."""
         return bool(self._scopes) and all(stage.outcome for stage in self._scopes)
 
     @property
@@ -82,13 +82,14 @@ class Target:
 
     @property
     def owes_lines(self) -> bool:
-        """Whether a line of an epoch or a stage that is over is yet to be drawn where the user prints."""
+        """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
+        if not self.events or self.is_closed or not self.renderer.screen:  # asked before each print
+            return False
         posted = [event for event in self.events.copy() if isinstance(event, Event)]
-        lines = [e for e in posted if (e.line if self.renderer.live else e.kind in ("epoch", "end"))]
-        return self.renderer.screen and bool(lines) and not self.is_closed
+        return any(e.line if self.renderer.live else e.kind in ("epoch", "end") for e in posted)
 
     def draws_as(self, renderer: Renderer) -> bool:
-        """Whether `renderer` is its own, or one that writes to the same file."""
+        """Whether `renderer` is its renderer, or writes to the same file."""
         own = self.renderer
         return own is renderer or (own.place is not None and own.place == renderer.place)
 
@@ -98,11 +99,11 @@ class Target:
             self._scopes.append(stage)
 
     def includes(self, stage: Stage) -> bool:
-        """Whether `stage` is among what it draws."""
+        """Whether `stage` is one of its stages, or within one."""
         return not self._scopes or any(stage.within(scope) for scope in self._scopes)
 
     def covers(self, stage: Stage) -> bool:
-        """Whether what happens to `stage` is still its to draw."""
+        """Whether the events of `stage` go to this target."""
         return not self.closing and self.includes(stage)
 
     def post(self, event: Event | Message) -> None:
@@ -120,22 +121,22 @@ class Target:
 
     @property
     def output(self) -> Output | None:
-        """What it writes to where a person looks, if that is known."""
+        """The stream that the renderer writes to; None if it is not known."""
         return self.renderer.output
 
     @property
     def must_finish(self) -> bool:
-        """Whether the interpreter cannot end before it has: it is in a device's library, in a stream, or has a file."""
+        """Whether the interpreter has to wait with its exit: for a device's library, a stream or a file."""
         waits = self.fetching or (self.output.flushing if self.output else not self.renderer.screen)
         return waits and not self.is_closed
 
     def wake(self, urgent: bool = False) -> None:
-        """See to it that what is due is drawn soon."""
+        """Have everything that is due drawn soon."""
         self.thread.start()
         self.thread.wake(urgent)
 
     def wait(self, seconds: float) -> None:
-        """Wait for its last lines so many seconds at most, but not again where that was in vain."""
+        """Wait for its last lines, so many seconds at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.is_drained)
         self._late = not self.thread.wait(is_done, min(seconds, 0.01) if self.late else seconds)
@@ -144,11 +145,11 @@ class Target:
 
     @property
     def late(self) -> bool:
-        """Whether it was waited for in vain, or another target that writes to the same place was."""
+        """Whether the last wait for it, or for a target with the same output, was in vain."""
         return self.output.late if self.output else self._late
 
     def step(self) -> float | None:
-        """Draw what is due; return the seconds until it wants to be called again, None once it is closed."""
+        """Draw what is due; return the seconds until the next call is needed, None once the target is closed."""
         if self.is_closed:
             return None
         if not self._is_open:  # another thread, which has begun a stage as well, opens it just now
@@ -177,7 +178,7 @@ class Target:
         return max(rest, self.schedule.seconds_until_due(ticks, now, run_began))
 
     def _may_draw(self) -> bool:
-        """Whether the terminal is free: nobody is asked anything there; what is over is drawn all the same."""
+        """Whether a frame may be drawn: nothing is asked on the terminal. The last state is drawn all the same."""
         output, pauses = self.output, self._display.pauses
         if self.closing or not isinstance(output, Terminal):
             return True
@@ -191,7 +192,7 @@ class Target:
             return not in_background and not pauses.active
 
     def _due_snapshot(self, now: float) -> Snapshot | None:
-        """What there is to draw now, if anything is due."""
+        """What there is to draw now; None if nothing is due."""
         with self._display.lock:
             leaves = [stage for stage in self._display.stages.as_of_now() if stage.is_leaf and self.covers(stage)]
             ticks = [self.schedule.tick(stage, now) for stage in leaves]
@@ -215,7 +216,7 @@ class Target:
         return Snapshot((), events) if events else None
 
     def _draw(self, snapshot: Snapshot) -> None:
-        self.fetching = True  # this may wait for a device
+        self.fetching = True  # that may wait for a device
         try:
             snapshot = fetched(snapshot, {}, warn)
         finally:
@@ -224,7 +225,7 @@ class Target:
 
     def _close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
-        try:  # also after a failure: what it has of the terminal it must give back
+        try:  # also after a failure, as it may have to give back the terminal
             self.renderer.close()
         except KeyboardInterrupt:
             raise
@@ -233,7 +234,7 @@ class Target:
         finally:
             self._display.targets.close(self)
             self.is_closed = True
-            self.events.clear()  # its thread and it refer to each other: neither may keep metrics or stages alive
+            self.events.clear()  # thread and target refer to each other, and must not keep metrics or stages alive
             self.final, self._scopes = (), []
         if self._guard.error:
             failure(f"{type(self.renderer).__name__} is given up", self._guard.error)

@@ -1,4 +1,4 @@
-"""All targets of a display: which are opened, woken and waited for, and whose streams they use."""
+"""The targets of a display: opens and closes them, wakes them, waits for them, and takes the streams they need."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from .display import Display
 
 PATIENCE = 0.5  # seconds for which the end of a run waits for its last lines
-_FLOOD = 20_000  # printed lines that a log has yet to write, from which on who prints waits
+_FLOOD = 20_000  # a thread that prints is slowed down if a log has more printed lines yet to write
 
 
 class Targets:
     """The targets of a display that are open.
 
     Args:
-        display: whose they are.
-        thread: makes the thread of a target from the function it is to call.
+        display: the display they belong to.
+        thread: makes the thread of a target, from the function that this thread will call.
 
     Attributes:
-        silent: whether nothing is ever drawn on the screen, as in a forked child.
+        silent: True if nothing may be drawn on the screen, as in a forked child.
     """
 
     def __init__(self, display: Display, thread: Callable[[Callable[[], float | None]], DrawingThread]) -> None:
@@ -49,16 +49,16 @@ class Targets:
         return iter(self._open)
 
     def covering(self, stage: Stage) -> list[Target]:
-        """Those that draw what happens to `stage`."""
+        """The targets that draw `stage`."""
         return [target for target in self._open if target.covers(stage)]
 
     @property
     def own_this_thread(self) -> bool:
-        """Whether the thread that asks draws for one of them."""
+        """Whether the current thread is that of a target."""
         return any(target.thread.is_this_thread for target in self._open)
 
     def open(self, options: Options, stage: Stage) -> None:
-        """Open what `options` ask for to draw `stage`; without the lock, for a renderer may be the user's."""
+        """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
             wanted = options.targets(self._screen is not None)
         except Exception as error:
@@ -77,12 +77,12 @@ class Targets:
                 self.close(target)
 
     def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
-        """A target that is not opened yet; None where there is one already, or is to be none. With the lock held."""
+        """A new target, not opened yet; None if there is one already, or must be none. The lock must be held."""
         same = next((target for target in self._open if target.draws_as(renderer)), None)
         if same and not same.closing:
             same.include(stage)
             return None
-        if same:  # it has yet to close what this one opens
+        if same:  # it has not closed the renderer yet, which this one would open
             renderer = copy.copy(renderer)
         if renderer.screen and (self.silent or this_worker().rank or serves_a_pool()):
             return None
@@ -97,11 +97,11 @@ class Targets:
 
     @property
     def _screen(self) -> Renderer | None:
-        """The renderer that has the screen."""
+        """The renderer that draws on the screen, None if there is none."""
         return next((t.renderer for t in self._open if t.renderer.screen and not t.closing), None)
 
     def _capture(self, target: Target) -> None:
-        """Keep the user's prints apart from what `target` draws, and tell it of them if it wants to know."""
+        """Keep the user's prints apart from what `target` draws, and post them to it if it wants them."""
         if target.output:
             self._prints.share(target.output)
         target.captures = target.renderer.captures
@@ -109,7 +109,7 @@ class Targets:
             self._prints.listen()
 
     def close(self, target: Target) -> None:
-        """Give back the streams that only `target` has used, which has drawn its last."""
+        """Remove `target`, which is finished, and give back the streams that no other target uses."""
         with self._display.lock:
             self._display.pauses.end(target)
             self._open = [other for other in self._open if other is not target]
@@ -119,12 +119,12 @@ class Targets:
                 self._input.remove()
 
     def release_streams(self) -> None:
-        """Give back all streams, and `input`; takes no lock, for a forked child cannot have it."""
+        """Give back all streams, and `input`. This takes no lock, which nobody would release in a forked child."""
         self._prints.release(set(), listening=False)
         self._input.remove()
 
     def _tell(self, stream: StreamName, text: str) -> None:
-        """Post a printed line to the logs that want it; takes no lock, for anybody may print at any moment."""
+        """Post a printed line to the logs that want it. This takes no lock, as signal handlers print as well."""
         message = Message(stream, text, self._display.wall(), self._run)
         for target in self._open:
             if target.captures:
@@ -135,7 +135,7 @@ class Targets:
 
     @property
     def _run(self) -> str:
-        """The name of the run that a printed line belongs to."""
+        """The run that a printed line belongs to, as `StageView.run` names it."""
         roots = self._display.stages.roots
         return roots[-1].run if roots else ""
 
@@ -157,7 +157,7 @@ class Targets:
                 target.output.begun = 0
 
     def wake(self) -> None:
-        """See to it that what is due is drawn soon."""
+        """Have everything that is due drawn soon."""
         for target in self._open:
             target.wake()
 

@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 from ..system.warnings import failure
 
-# Signals that a thread brings upon itself.
+# Signals that a fault of a thread sends to this very thread.
 _OWN = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, getattr(signal, "SIGBUS", signal.SIGSEGV)}
-_BURST = 0.03  # seconds within which several wakings make one call
+_BURST = 0.03  # seconds for which further wakings are awaited, to answer all by one call
 
 
 class DrawingThread:
-    """Calls `step` as often as it asks, and when woken, on a thread of its own.
+    """Calls `step` on a thread of its own: after the seconds that `step` has returned, and when it is woken.
 
-    `wake` takes no lock and never waits, so that signal handlers, `__del__` and weak references may call it.
+    `wake` takes no lock and never waits, so signal handlers, `__del__` and callbacks of weak references may call it.
 
     Args:
-        step: returns the seconds until it is to be called again, None once there is no more to do.
+        step: returns the seconds until the next call, None for no more calls.
     """
 
     def __init__(self, step: Callable[[], float | None]) -> None:
@@ -31,7 +31,7 @@ class DrawingThread:
         self._over = False
 
     def start(self) -> bool:
-        """Start the thread, again if it was killed; whether there is one."""
+        """Start the thread, also if it was killed; do nothing if it runs. Return whether there is one."""
         thread = self._thread
         if self._over or (thread is not None and (thread.ident is None or thread.is_alive())):
             return not self._over
@@ -47,17 +47,18 @@ class DrawingThread:
         return True
 
     def wake(self, urgent: bool = False) -> None:
-        """Call `step` now or, if not urgent, in a moment, together with other wakings."""
+        """Have `step` called now or, if not `urgent`, in a moment, once for several calls of this."""
         self._wakings.put(urgent)
 
     def notice(self) -> None:
-        """Have `step` called in a moment, never by this very call."""
+        """Have `step` called in a moment, but not on this thread, not even in tests."""
         self._wakings.put(False)
 
     def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
-        """Wait for something that `step` does, so many seconds at most; whether it is done.
+        """Wait until `is_done` returns True, so many seconds at most; return whether it did.
 
-        There is no lock in it, which a signal handler that waits as well could not get. Its own thread cannot wait.
+        This uses no lock, for which a signal handler that also waits would wait for ever. The thread itself does not
+        wait, as it would wait for itself.
         """
         until = time.monotonic() + seconds
         while not (is_done() or self.is_this_thread):
@@ -74,17 +75,17 @@ class DrawingThread:
 
     @property
     def is_this_thread(self) -> bool:
-        """Whether the thread that asks is this one."""
+        """Whether the current thread is this one."""
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
         if hasattr(signal, "pthread_sigmask"):
-            # They are for those who wait for them, or have blocked them for a while.
+            # Signals are for the threads of the program, which may wait for them or have blocked them.
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN)
         while not self._over:
             try:
                 seconds = self._step()
-            except BaseException as error:  # nobody else would hear of it
+            except BaseException as error:  # else it would be lost
                 failure("kbar failed to draw", error)
                 seconds = 1.0
             self._over = seconds is None
@@ -92,7 +93,7 @@ class DrawingThread:
                 self._rest(seconds)
 
     def _rest(self, seconds: float) -> None:
-        """Return after so many seconds, or once woken and the burst that may follow is over."""
+        """Return after so many seconds, or when woken: at once if urgent, else after `_BURST` seconds."""
         until = time.monotonic() + seconds
         urgent = woken = False
         while not urgent:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from ..core.snapshot import StageView
-from ..core.text import cells, count, duration, number, percentage, took
+from ..core.text import count, duration, number, percentage, took
 from ..renderers.jsonl import metric, time_text
+from ..system.cells import cells
 from .read import Record
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ..core.snapshot import Message, Snapshot, StageView
 from ..core.text import (
-    cells,
     count,
     data_fact,
     duration,
@@ -21,6 +20,7 @@ from ..core.text import (
     step_fact,
     took,
 )
+from ..system.cells import cells
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Owns what all renderers of lines share: where their lines go, and which events make one."""
+"""What all renderers of lines share: where their lines go, and which events make one."""
 
 from __future__ import annotations
 

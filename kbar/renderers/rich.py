@@ -31,10 +31,8 @@ class RichRenderer(BarRenderer):
 
         super().open()
         assert self.output is not None
-        # It finds out what the stream can show, and writes nothing there itself.
-        self._console = Console(
-            file=self.output.stream, force_jupyter=False, markup=False, emoji=False, highlight=False
-        )
+        stream: Any = _Unwritten(self.output.stream)
+        self._console = Console(file=stream, force_jupyter=False, markup=False, emoji=False, highlight=False)
 
     def bar_lines(self, bars: Sequence[Row], width: int) -> list[str]:
         """Each bar as rich draws it."""
@@ -52,6 +50,23 @@ class RichRenderer(BarRenderer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_console": None}
+
+
+class _Unwritten:
+    """A stream as rich sees it, to find out what can be shown there; rich writes and flushes even while it captures."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream
+        self.rich_proxied_file = self  # not what is behind it, if it stands in for another stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
 
 
 class _Bars:

@@ -47,12 +47,12 @@ def _natural(value: object) -> int | None:
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
-    """Shows `fit`, `evaluate` and `predict` as bars that tell the truth.
+    """Shows `fit`, `evaluate` and `predict` as bars with exact counts.
 
-    It is Keras's own kind of progress bar, so that Keras adds no second one when ``verbose=0``
-    was forgotten. Put it last in the list of callbacks: an epoch's line then also has what the
-    others add to the epoch's logs. Between runs it can be copied, pickled and used again. As a
-    context manager it ends what `fit` left open when an exception ended it.
+    It is a subclass of Keras's progress bar, so that Keras adds no second one if ``verbose=0`` was
+    forgotten. Put it last in the list of callbacks: the line of an epoch then also has the metrics
+    that the others add. Between runs it can be copied, pickled and used again. It may be used as a
+    context manager, which ends the bars of a `fit` that an exception has ended.
 
     Args:
         renderer: ``"auto"`` (rich on a terminal, widgets in a notebook, else log lines; the
@@ -65,11 +65,13 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         leave: what stays on screen: ``"epochs"`` (a line for each epoch, and the last state),
             ``"run"`` (the last state) or ``"none"``; if None, as the stage around it does, or
             ``"epochs"``.
-        capture: whether lines that others print to `sys.stdout` and `sys.stderr` while bars are
-            on a terminal go above them; otherwise they go where they may.
-        pacing: whether bars glide where steps land in jumps, never ahead of the truth and two
-            seconds behind it at most; else they jump with them. True at the root.
-        summary: whether an epoch's line says where its time went. False at the root.
+        capture: whether prints are kept apart from bars: bars are taken away before something is
+            printed to `sys.stdout` or `sys.stderr`, and log lines there begin at the beginning of
+            a line. If False, these streams are left alone.
+        pacing: whether bars move evenly where steps do not, never ahead of the true position and at
+            most two seconds behind it; if None, as in the stage around it, or True.
+        summary: whether the line of an epoch says where its time went; if None, as in the stage
+            around it, or False.
         log_file: a path that lines are appended to besides: of JSON, where it ends in ``.jsonl``,
             as `JsonLinesRenderer` writes them, else for people, as `LogRenderer` does; at every
             tenth of a stage, at most one a second, at least one a minute.

@@ -17,7 +17,7 @@ from ..display.process import current
 
 T = TypeVar("T")
 
-# Instructions that raise an exception again: it gets no new entry in its traceback.
+# Instructions that raise an exception again, which adds no entry to its traceback.
 _RAISE_AGAIN = {opmap["RERAISE"], opmap["RAISE_VARARGS"]}
 _ON_ITS_WAY = 0.05  # seconds that an exception may take from a loop to its handler
 _COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
@@ -47,7 +47,7 @@ class FrameMark:
         return frame is not None
 
     def outcome(self) -> Outcome | None:
-        """What the exception means that has left the frame at that instruction; None if its thread handles none."""
+        """The outcome that an exception which left the frame at this instruction stands for; None if there is none."""
         return next((outcome_of(error) for error in _handled(self.thread) if self._is_passed_by(error)), None)
 
     def _is_passed_by(self, error: BaseException) -> bool:
@@ -64,7 +64,7 @@ def _identity(frame: FrameType) -> tuple[int, CodeType]:
 
 
 def _handled(thread: int) -> Iterator[BaseException]:
-    """The exceptions that a thread handles now or that nobody caught, with those that led to them or are in a group."""
+    """The exception that a thread handles, and the one that ended the program; with their causes and group members."""
     handled: object = sys._current_exceptions().get(thread)
     if isinstance(handled, tuple):  # so until Python 3.11
         handled = handled[1]
@@ -86,21 +86,21 @@ def _members(error: BaseException) -> list[object]:
 
 
 class LeftLoop:
-    """How a loop ended that let go of its iterator half way: by `break` or by an exception.
+    """How a loop ended that released its iterator before the last item: by `break` or by an exception.
 
-    Python does not say which. An exception is seen once it is handled or nobody has caught it: the loop's frame is in
-    its traceback, with the instruction that was running when the iterator was released. `break` and `return` release
-    it by an instruction that raises nothing.
+    Python does not say which. An exception can be seen while it is handled, or when it has ended the program: its
+    traceback then has the frame of the loop, with the instruction at which the iterator was released. `break` and
+    `return` release the iterator by an instruction that raises nothing.
 
     Args:
-        frame: what released the iterator; None for the interpreter.
+        frame: the frame that released the iterator; None if the interpreter did.
     """
 
     def __init__(self, frame: FrameType | None) -> None:
         self._marks: list[FrameMark] = []
         while frame:
             self._marks.append(FrameMark(frame))
-            # A generator that is closed releases what it loops over; how that came about is its caller's affair.
+            # If a generator was closed, it is its caller's frame that knows why.
             frame = frame.f_back if frame.f_code.co_flags & inspect.CO_GENERATOR else None
         self._cancelled = _is_cancelled()
         self._seen: float | None = None  # when it was first asked by another thread
@@ -121,7 +121,7 @@ class LeftLoop:
 
 
 def _is_cancelled() -> bool:
-    """Whether this runs in a task that asyncio cancels, an exception that the thread never handles."""
+    """Whether this runs in a task that asyncio is cancelling: that exception is never seen as handled by a thread."""
     asyncio = sys.modules.get("asyncio")
     try:
         task = asyncio.current_task() if asyncio else None
@@ -131,9 +131,9 @@ def _is_cancelled() -> bool:
 
 
 def on_release(thing: T, call: Callable[[FrameType | None], None]) -> weakref.ref[T]:
-    """A weak reference that calls `call` when nobody refers to `thing` any more, with the frame that let go of it.
+    """A weak reference that calls `call` when `thing` is released, with the frame that released it.
 
-    It is called at any moment and on any thread, so it must neither wait nor take a lock.
+    That happens at any moment and on any thread, so `call` must neither wait nor take a lock.
     """
 
     def released(_: object) -> None:
@@ -144,7 +144,7 @@ def on_release(thing: T, call: Callable[[FrameType | None], None]) -> weakref.re
 
 
 def caller(depth: int) -> FrameType | None:
-    """The frame so many calls above the one that asks; None where the interpreter is the caller."""
+    """The frame that is `depth` calls above the function that calls this; None if there is none."""
     try:
         return sys._getframe(depth + 1)
     except ValueError:
@@ -152,7 +152,7 @@ def caller(depth: int) -> FrameType | None:
 
 
 def comprehension(depth: int) -> FrameMark | None:
-    """Recognises the caller's frame if that is a comprehension's, of which an exception keeps the iterator alive."""
+    """A mark of the caller's frame if that is a comprehension's, whose iterator an exception keeps alive."""
     frame = caller(depth + 1)
     return FrameMark(frame, anywhere=True) if frame and frame.f_code.co_name in _COMPREHENSIONS else None
 
@@ -160,9 +160,9 @@ def comprehension(depth: int) -> FrameMark | None:
 class Call:
     """The call of a Keras method that calls the hooks.
 
-    Keras calls no hook when a method ends by an exception. Then the method's frame leaves the stack of its thread, and
-    its `CallbackList` is released when the exception is. No reference to either is kept, which would keep the model
-    and its data alive.
+    Keras calls no hook when a method ends by an exception. But then the method's frame leaves the stack of its thread,
+    and its `CallbackList` is released together with the exception. This object refers to neither, as that would keep
+    the model and its data alive.
 
     Attributes:
         validates: whether an epoch, by its number from 0, has a validation.
@@ -180,19 +180,19 @@ class Call:
 
     @property
     def hooks(self) -> object:
-        """The `CallbackList`; None once it is gone."""
+        """The `CallbackList`; None once it is released."""
         return self._hooks()
 
     def ended(self) -> Outcome | None:
         """How the call ended, None while it runs."""
         if self.hooks is not None and (self._method is None or self._method.on_stack()):
             return None
-        # Keras takes its own frames out of tracebacks, but not the frame that called it.
+        # Keras removes its own frames from tracebacks, but not the frame that called it.
         return self._outside.outcome() or "error"
 
 
 def callback_list() -> tuple[object, FrameType] | None:
-    """The `CallbackList` that calls the hook which asks, and its frame; None if the hook is called by hand."""
+    """The `CallbackList` that has called the running hook, and its frame; None if the program called it itself."""
     frame = caller(1)
     while frame and not (_is_keras(frame) and frame.f_globals["__name__"].endswith(".callback_list")):
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""Owns what the output is: a terminal, a notebook or neither."""
+"""Detects what a stream leads to: a terminal, a notebook or neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that goes out to a stream by ordinary, blocking writes."""
+"""Writes text to a stream by ordinary, blocking writes, and sees what others write to it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
+from .cells import column_after
 from .descriptor import Descriptor
 from .environment import place
 
-_LINE_END = 0.25  # seconds for which a line that somebody has begun may be finished before it is broken
-_this_thread = threading.local()
+_LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
+
+
+class _Writes(threading.local):
+    """Whether a thread writes text of kbar's own."""
+
+    own = False  # faster to ask for than what a thread may lack
+
+
+_writes = _Writes()
 
 
 def is_own_write() -> bool:
-    """Whether this thread is writing text of kbar's own, which is nothing that the user prints."""
-    return getattr(_this_thread, "writes", False)
+    """Whether this thread writes text of kbar's own at this moment, and not what the user prints."""
+    return _writes.own
 
 
 class Shadow:
-    """Stands in for `write` and `flush` of one stream object, and calls on to what was there.
+    """Replaces `write` and `flush` of one stream object by methods of its own, which call the original ones.
 
-    Everybody who holds the object is seen, and the object stays what it is.
+    So it sees what is written by all who use the object, and `sys.stdout` remains the same object.
 
     Args:
         stream: any object whose attributes can be set.
@@ -54,7 +63,7 @@ class Shadow:
         self._flush()
 
     def remove(self) -> None:
-        """Give `write` and `flush` back, unless somebody has replaced them since; then calls only pass through."""
+        """Restore `write` and `flush`, unless other code has replaced them since; then calls only pass through."""
         self.active = False
         for name, before in self._replaced.items():
             if vars(self.stream).get(name) != getattr(self, name):
@@ -66,19 +75,19 @@ class Shadow:
 
 
 class Output:
-    """A stream that bars or lines are written to; all who write to one place share one output.
+    """A stream that bars or lines are written to. All renderers that write to the same place share one output.
 
-    Real files, pipes and terminals are written to by a descriptor of its own: nothing stays in Python's
-    buffers, where the interpreter would fail with it at its end, and a thread that waits for a reader holds no
-    lock of Python's. If the `write` of the stream object was replaced, or it is no real stream, that is called.
+    Files, pipes and terminals are written to by a descriptor of its own. So nothing that cannot be written stays in
+    Python's buffers, where it would change the exit code, and a thread that waits for a reader holds none of Python's
+    locks. For other objects, and streams whose `write` was replaced, `write` is called.
 
     Args:
-        stream: None for nowhere.
+        stream: the stream; None to write nothing.
 
     Attributes:
         lock: held while anything is written, by the user's prints too.
         begun: columns of a line that was printed and has not ended yet.
-        put_off: for each thread that prints just now, what signal handlers have printed on it meanwhile.
+        frame: the number of frames that were drawn.
         late: whether it was waited for in vain since it last took anything.
     """
 
@@ -88,8 +97,7 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.begun = 0
-        self.put_off: dict[int, list[Callable[[], object]]] = {}
+        self.begun = self.frame = 0
         self.late = self.flushing = False
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -97,26 +105,30 @@ class Output:
         self._last: Sequence[str] = ()
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
-        """Write the lines `above` the bars; the bars themselves only once they are the last."""
+        """Write the lines `above` the bars. The bars themselves are written by `leave` only."""
         self._last = bars
         self.write_lines(above)
 
     def leave(self) -> None:
-        """Leave the bars that were drawn last as lines."""
+        """Write the bars that were drawn last as lines, which stay."""
         bars, self._last = self._last, ()
         self.write_lines(bars)
 
     def hide(self) -> None:
-        """Take the bars away, so that something may be printed."""
+        """Take the bars away, so that text can be printed; here there are none."""
+
+    def make_room(self, data: Any) -> None:
+        """Take the bars away, if they are in the way of `data`, text or bytes that the user prints."""
 
     def printed(self, data: Any) -> None:
-        """Take note that the user has printed `data`, text or bytes; with the lock held."""
+        """Take note that the user has printed `data`, text or bytes. The lock must be held."""
         if not data or data[-1:] in ("\n", b"\n"):
             self.begun = 0 if data else self.begun
             return
-        text = data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
-        _, newline, line = text.rpartition("\n")
-        self.begun = max(1, len(line.rpartition("\r")[2]) + (0 if newline or "\r" in line else self.begun))
+        self.begun = max(1, column_after(self._decoded(data), self.begun))
+
+    def _decoded(self, data: Any) -> str:
+        return data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines, at the beginning of a line.
@@ -127,7 +139,7 @@ class Output:
         if not lines or self.stream is None:
             return
         text = "".join(f"{line}\n" for line in lines)
-        until = time.monotonic() + _LINE_END  # the user may finish a line meanwhile
+        until = time.monotonic() + _LINE_END  # until then the user may end the line
         if not self._is_direct:
             while self.begun and time.monotonic() < until:
                 time.sleep(0.005)
@@ -143,7 +155,7 @@ class Output:
             self.begun = 0
 
     def write(self, text: str) -> None:
-        """Write `text`, and wait until all of it is taken.
+        """Write all of `text`, and wait as long as that takes.
 
         Raises:
             OSError, ValueError: as the stream does.
@@ -153,34 +165,34 @@ class Output:
         if self._descriptor and self._is_direct:
             with self.lock:
                 _write_all(self._descriptor, self._encoded(text))
-        else:  # without the lock, which a print that comes through the same stand-in may hold and wait for it
+        else:  # without the lock: a print that holds it may be waiting for the stand-in's own lock
             self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
         self.late = False
 
     @property
     def _is_direct(self) -> bool:
-        """Whether text goes by the descriptor, for nobody sees what is written by a `write` of his own."""
+        """Whether text goes to the descriptor, because no other code has replaced `write` to see the text."""
         replaced = vars(self.stream).get("write") if self._descriptor else None
         is_shadow = isinstance(getattr(replaced, "__self__", None), Shadow)
         return self._descriptor is not None and (replaced is None or is_shadow)
 
     def _wait(self) -> None:
-        """Wait until something is taken, before the lock is needed, which the user's prints need too."""
+        """Wait until the stream is ready, before the lock is taken that prints need as well."""
         _wait_until_writable(self._descriptor.number if self._descriptor else _behind(self.stream))
 
     def _flush(self) -> None:
-        """What was printed before comes first."""
+        """Write out what was printed before, so that it comes first."""
         if self._descriptor and self.stream is not None:
             self.flushing = True
             try:
-                with contextlib.suppress(OSError, ValueError):  # what is wrong with it, its owner will hear
+                with contextlib.suppress(OSError, ValueError):  # the program gets this error with its own next write
                     self.stream.flush()
             finally:
                 self.flushing = False
 
     def _write_by_stream(self, text: str) -> None:
         stream: Any = self.stream
-        # A thread that waits within Python's own stream would hold its lock, and abort the interpreter at its end.
+        # A thread that waits inside a stream of Python's holds its lock, which aborts the interpreter at its exit.
         self._wait()
         with _own_write():
             try:
@@ -188,7 +200,7 @@ class Output:
                 if hasattr(stream, "flush"):
                     stream.flush()
             except BlockingIOError:
-                pass  # its buffer has it
+                pass  # the text is in its buffer
             except OSError:
                 _drop_unwritten()
                 raise
@@ -248,7 +260,7 @@ def _write_all(descriptor: Descriptor, data: bytes) -> None:
     while data:
         try:
             data = data[descriptor.write(data) :]
-        except BlockingIOError:  # somebody has made that of it for all who have it open
+        except BlockingIOError:  # other code has made the open file non-blocking
             _wait_until_writable(descriptor.number)
 
 
@@ -256,7 +268,7 @@ def _wait_until_writable(descriptor: int | None) -> None:
     """Wait until something can be written.
 
     Raises:
-        BrokenPipeError: if nobody will ever read it.
+        BrokenPipeError: if there is no reader any more.
     """
     if descriptor is None or not hasattr(select, "poll"):
         return
@@ -267,7 +279,7 @@ def _wait_until_writable(descriptor: int | None) -> None:
 
 
 def _behind(stream: Any) -> int | None:
-    """The descriptor that a stand-in for a stream leads to, most likely."""
+    """The descriptor that an object in place of a stream most likely writes to; None if there is none."""
     if isinstance(stream, io.StringIO):
         return None
     candidates: tuple[Any, Any] = (stream, sys.__stdout__)
@@ -278,7 +290,7 @@ def _behind(stream: Any) -> int | None:
 
 
 def _drop_unwritten() -> None:
-    """Take out of Python's buffers what could not be written, lest the interpreter fails with it at its end."""
+    """Empty Python's buffers of what could not be written: it would change the exit code of the interpreter."""
     for stream in (sys.__stdout__, sys.__stderr__):
         raw: Any = getattr(getattr(stream, "buffer", None), "raw", None)
         with contextlib.suppress(Exception):  # no such stream
@@ -291,16 +303,16 @@ def _drop_unwritten() -> None:
 
 @contextlib.contextmanager
 def _own_write() -> Iterator[None]:
-    before, _this_thread.writes = is_own_write(), True
+    before, _writes.own = _writes.own, True
     try:
         yield
     finally:
-        _this_thread.writes = before
+        _writes.own = before
 
 
 def _codec(encoding: object) -> str:
     try:
-        return codecs.lookup(str(encoding)).name.removesuffix("-sig")  # what marks the beginning of a file
+        return codecs.lookup(str(encoding)).name.removesuffix("-sig")  # such codecs begin with a mark
     except LookupError:
         return "utf-8"
 
@@ -311,13 +323,13 @@ def _from_environment(name: str) -> int:
 
 
 class SharedStream:
-    """A stream that copies of its owner share, and that does not go with it to another process."""
+    """A stream that copies of its renderer share, and that is not pickled with it."""
 
     def __init__(self, stream: IO[str] | None) -> None:
         self.stream = stream
 
     def or_stdout(self) -> IO[str] | None:
-        """The stream; `sys.stdout` as it is now if there is none."""
+        """The stream; the present `sys.stdout` if there is none."""
         return sys.stdout if self.stream is None else self.stream
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SharedStream:

@@ -10,22 +10,25 @@ import weakref
 from collections.abc import Sequence
 from typing import IO, Any
 
+from .cells import rows_taken
 from .environment import place, surface
 from .output import Output
 
 # Escape sequences; n is a number of rows.
 _SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
-_TO_END_OF_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[J"
-_SCROLL_DOWN = "\x1bD"  # one row down in the same column, where the screen ends by scrolling it
+_TO_END_OF_LINE, _WHOLE_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[2K", "\x1b[J"
+_SCROLL_DOWN, _SCROLL_UP = "\x1bD", "\x1bM"  # one row down or up, where the screen ends by scrolling it
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
+# Erase all behind the cursor. To do so from the top left corner makes tmux keep the screen as it was in its history.
+_ERASE = _TO_END_OF_LINE + _SCROLL_DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _SCROLL_UP
 
-_READ = {"x86_64": 0, "aarch64": 63}  # the number of Linux's system call
+_READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call, on Linux
 
 _outputs: weakref.WeakValueDictionary[object, Output] = weakref.WeakValueDictionary()
 
 
 def output_of(stream: IO[str] | None) -> Output:
-    """The output that `stream` leads to: the same one for all streams that lead to one place."""
+    """The output for `stream`; streams that lead to the same place have the same output."""
     is_terminal = surface(stream) == "terminal"
     if is_terminal:
         stream = _real(stream)
@@ -34,20 +37,20 @@ def output_of(stream: IO[str] | None) -> Output:
 
 
 def forget_outputs() -> None:
-    """Let every stream have an output of its own again, in a forked child: the locks may be held for ever."""
+    """Make new outputs from now on, in a forked child: no thread there releases the locks of the old ones."""
     _outputs.clear()
 
 
 def _real(stream: Any) -> Any:
-    """The terminal's own stream where `stream` stands in for it, such as a tee that also writes a file."""
+    """The real stream of the terminal if `stream` is an object in place of it, such as a tee; else `stream`."""
     standard = sys.__stderr__ if stream is sys.stderr else sys.__stdout__
-    if isinstance(place(stream), tuple):  # it says itself which file it leads to
+    if isinstance(place(stream), tuple):  # it has a descriptor
         return standard if place(standard) == place(stream) else stream
     return standard if stream in (sys.stdout, sys.stderr) and surface(standard) == "terminal" else stream
 
 
 def _reads_terminal(thread: threading.Thread) -> bool:
-    """Whether `thread` waits for what is typed on a terminal, by a plain read; known on Linux only."""
+    """Whether `thread` is reading from a terminal by a plain system call; always False but on Linux."""
     with contextlib.suppress(OSError, ValueError):  # no such system, or it is not waiting
         with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
             call, argument = file.read().split()[:2]
@@ -56,11 +59,11 @@ def _reads_terminal(thread: threading.Thread) -> bool:
 
 
 class Terminal(Output):
-    """A terminal: the cursor rests where the text that was printed last ends, and bars lie below it.
+    """A terminal: the cursor stays at the end of the printed text, and bars lie below it.
 
-    A frame makes room below the cursor, draws there, and puts the cursor back, all by one write. Whatever is
-    printed then goes where it would have gone without bars: an unfinished line is continued where it was. A blank
-    row between cursor and bars keeps apart what native code prints, past Python, until the next frame.
+    A frame scrolls to make room below the cursor, draws there, and puts the cursor back, all by one write. The next
+    print then appears where it would without bars: an unfinished line goes on. Native code prints without a call of
+    Python's that takes the bars away; a blank row keeps its text apart from the bars until the next frame.
     """
 
     is_terminal = True
@@ -68,10 +71,11 @@ class Terminal(Output):
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
         self._shows_bars = False
+        self._gap = 0  # blank rows between the cursor and the bars
         self._mode: object = None  # the usual one, once it was seen while this process had the terminal
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
-        """Draw a frame: the lines `above`, to stay, and the bars, until the next frame.
+        """Draw a frame: the lines `above`, which stay, and the bars, which the next frame replaces.
 
         Raises:
             OSError, ValueError: as the stream does.
@@ -83,36 +87,37 @@ class Terminal(Output):
         with self.lock:
             self._last = bars
             columns, rows = self.size
-            gap = 1 if rows > 3 else 0
+            self._gap = gap = 1 if rows > 3 else 0
             shown = bars[: max(1, rows - 1 - gap)]
             room = gap + len(shown)
             frame = [self._permanent(above)]
             if above:
                 self.begun = 0
             elif self.begun and self.begun % columns == 0:
-                frame.append("\r\n")  # where the line would wrap, had it gone on
+                frame.append("\r\n")  # the line is full, and would go on in the next row
                 self.begun = 0
             if shown:
                 frame += [_SCROLL_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
                 frame += [_TO_END_OF_SCREEN, _RESTORE]
             elif self._shows_bars and not above:
-                frame.append(_TO_END_OF_SCREEN)
+                frame.append(_ERASE)
             self.write("".join(frame))
             self._shows_bars = bool(shown)
+            self.frame += 1
 
     def leave(self) -> None:
-        """Leave the bars that were drawn last as lines, and the cursor below them."""
+        """Leave the bars that were drawn last as lines, with the cursor below them."""
         bars, self._last = self._last, ()
         self.draw(bars, ())
 
     @property
     def _is_direct(self) -> bool:
-        """Whether frames go by the descriptor: who replaces `write` to keep what is printed has no use for them."""
+        """Whether frames go to the descriptor, also if other code has replaced `write`: it wants prints, not frames."""
         return self._descriptor is not None
 
     def write_lines(self, lines: Sequence[str]) -> None:
-        """Write whole lines as they are; bars come back below them with the next frame."""
+        """Write whole lines as they are; the bars come back below them with the next frame."""
         self.hide()
         super().write_lines(lines)
 
@@ -120,30 +125,40 @@ class Terminal(Output):
         if not lines:
             return ""
         # Blanks as wide as the terminal wrap just if the cursor is within a line, which nobody can ask it.
-        fresh = _TO_END_OF_SCREEN + " " * self.size[0] + "\r" + _TO_END_OF_LINE
-        return fresh + "".join(f"{line}\n" for line in lines)
+        fresh = " " * self.size[0] + "\r"
+        return fresh + "".join(f"{line}{_TO_END_OF_LINE}\n" for line in lines) + _TO_END_OF_SCREEN
 
     def hide(self) -> None:
-        """Take the bars away, so that something may be printed; if that fails, the print will say so."""
+        """Take the bars away, so that text can be printed. If that fails, so will the print, which says why."""
         if self._shows_bars:
             with self.lock, contextlib.suppress(OSError, ValueError):
                 self._shows_bars = False
                 if not self.is_in_background:
-                    self.write(_TO_END_OF_SCREEN)
+                    self.write(_ERASE)
+
+    def make_room(self, data: Any) -> None:
+        """Take the bars away, unless there is room for `data` above them; so a line now and then lets none flicker."""
+        if self._shows_bars and data:
+            taken = rows_taken(self._decoded(data), self.begun, self.size[0])
+            if taken > self._gap:
+                self.hide()
+            elif not self.begun:
+                self.write(_TO_END_OF_LINE)  # native code may have left the cursor on a bar
+            self._gap -= int(min(taken, self._gap))
 
     @property
     def asks(self) -> bool:
-        """Whether somebody is asked something there: the terminal's mode is another one, or the main thread reads."""
+        """Whether a program asks something: it has changed the terminal's mode, or the main thread reads from it."""
         mode = self._current_mode()
         self._mode = self._mode or mode
         return mode != self._mode or _reads_terminal(threading.main_thread())
 
     def adopt_mode(self) -> None:
-        """Take the terminal's mode as it is now for the usual one."""
+        """From now on, take the present mode for the one in which nothing is asked."""
         self._mode = self._current_mode()
 
     def _current_mode(self) -> object:
-        with contextlib.suppress(Exception):  # no such system, or a terminal that hung up, which a write will tell
+        with contextlib.suppress(Exception):  # not on this system, or the terminal hung up
             import termios
 
             return termios.tcgetattr(self._number)
@@ -152,7 +167,7 @@ class Terminal(Output):
     @property
     def is_in_background(self) -> bool:
         """Whether the terminal belongs to another program for now, as after Ctrl-Z and `bg`."""
-        with contextlib.suppress(Exception):  # likewise, or it is another session's terminal
+        with contextlib.suppress(Exception):  # likewise, or the terminal is another session's
             return os.tcgetpgrp(self._number) != os.getpgrp()
         return False
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kbar.core.metrics import Selection
 from kbar.core.snapshot import StageView
-from kbar.core.text import cells, clean, count, duration, number, percentage, rate, took
+from kbar.core.text import clean, count, duration, number, percentage, rate, took
 
 
 def view(**changes: Any) -> StageView:
@@ -133,11 +133,6 @@ def test_count_and_percentage_as_text(done: int, total: int | None, outcome: Any
     at = view(done=done, total=total, outcome=outcome)
     assert count(at) == shown
     assert percentage(at) == percent
-
-
-def test_wide_characters_take_two_columns() -> None:
-    assert cells("训练") == 4
-    assert cells("e\u0301") == 1
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,10 @@ def test_prints_are_there_at_once_unchanged_and_in_order_above_the_bars(
     terminal = standard_output(monkeypatch)
     stage = begin(RENDERERS[renderer]())
     print("one")
-    assert lines_of(terminal) == ["one"]
+    assert lines_of(terminal)[:-1] == ["one"]
     print("[bold]two[/] {x}", end="")
-    assert lines_of(terminal) == ["one", "[bold]two[/] {x}"]
+    assert lines_of(terminal)[:-1] == ["one", "[bold]two[/] {x}"]
+    assert lines_of(terminal)[-1].startswith("train")  # a line now and then lets no bar flicker
     clock.advance(0.1)
     assert lines_of(terminal)[-1].startswith("train")
     print(" three\n" + "x" * 70)

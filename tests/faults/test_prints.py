@@ -67,23 +67,28 @@ def test_native_code_is_overwritten_by_no_frame(trials: Trials, renderer: str) -
 
 def test_a_signal_handler_that_prints_a_thousand_times_a_second(trials: Trials, renderer: str) -> None:
     first = """
-count = 0
+count = failed = 0
 def handler(*_):
-    global count
+    global count, failed
     count += 1
-    print("signal", count)
+    try:
+        print("signal", count)
+    except RuntimeError:  # without bars too, Python refuses this if it is in the midst of a print that waits
+        failed += 1
 signal.signal(signal.SIGALRM, handler)
 """
     trouble = "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)"
-    then = "signal.setitimer(signal.ITIMER_REAL, 0)\nprint('in all', count)"
-    ended = trials.on_a_terminal(trouble, renderer, first=first, then=then, size=(80, 5000))
+    then = "signal.setitimer(signal.ITIMER_REAL, 0)\nprint('in all', count, failed)"
+    ended = trials.on_a_terminal(trouble, renderer, first=first, then=then, size=(80, 24))
     assert (ended.code, ended.steps) == (0, 99), ended.text[-2000:]
-    count = int(printed(ended.text, r"in all \d+")[0].split()[-1])
+    assert ended.terminal
+    text = "".join(ended.terminal.received).replace("\r", "")
+    count, failed = (int(word) for word in printed(ended.text, r"in all \d+ \d+")[0].split()[-2:])
     assert count > 100
     # The handler is interrupted by itself, before it prints or amid that, which changes the order.
-    whole = printed(ended.text, r"signal \d+")
-    assert ended.text.count("signal") == count
-    assert len(whole) == len({*whole}) > 0.9 * count
+    whole = re.findall(r"signal \d+\n", text)
+    assert count - failed <= text.count("signal") <= count
+    assert len(whole) == len({*whole}) >= count - failed
 
 
 def test_the_streams_are_what_they_are_without_bars(trials: Trials, renderer: str) -> None:

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kbar.core.snapshot import StageView
-from kbar.core.text import cells, clean
+from kbar.core.text import clean
 from kbar.renderers.layout import ended_line, rows
+from kbar.system.cells import cells
 
 from ..core.test_text import view
 
