@@ -62,6 +62,7 @@ class Target:
         self.final: tuple[StageView, ...] | None = None
         self.is_closed = self.captures = self.fetching = self._late = self._draws = self._is_open = False
         self.thread = thread(self.step)
+        self._rest = 0.0, 0.0  # since when (s) the screen rests, and for how many seconds
 
     # What it draws. The display's lock is held.
 
@@ -159,6 +160,9 @@ class Target:
         if not self._is_open:  # another thread, which has begun a stage as well, opens it just now
             return _HELD
         began = self._display.clock()
+        drawn_at, rest = self._rest
+        if 0 <= began - drawn_at < rest and not (self.closing or self.owes_lines):
+            return drawn_at + rest - began
         if self._guard.error is None and not self._may_draw():
             return _HELD
         snapshot = self._guard.error is None and self._due_snapshot(began)
@@ -175,6 +179,7 @@ class Target:
             return 0.0
         now = self._display.clock()
         rest = _REST * (now - began) if self.renderer.live and not self.closing else 0.0
+        self._rest = now, rest
         with self._display.lock:
             stages = self._display.stages.all()
             ticks = [self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.covers(stage)]

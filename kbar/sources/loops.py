@@ -63,10 +63,7 @@ class Loop(Block):
             RuntimeError: once the block is left.
         """
         stage = self._open()
-        if self._epoch:  # an earlier call's, which was left
-            self._epoch.close()
-            self._release(None)
-            current().running()
+        self._leave_epoch()  # an earlier call's
         iterator = self._epochs(stage)
         self._iterator = on_release(iterator, self._release)
         return iterator
@@ -91,9 +88,18 @@ class Loop(Block):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._epoch and not error:
-            self._epoch.logged.fetch(current().clock(), warn)
+        if error is None:
+            self._leave_epoch()
         super().__exit__(kind, error, trace)
+
+    def _leave_epoch(self) -> None:
+        """End the epoch that the loop was left in, if any; the display decides whether it counts."""
+        epoch, self._epoch = self._epoch, None
+        if epoch and self._stage:
+            epoch.logged.fetch(current().clock(), warn)
+            epoch.close()
+            self._stage.epoch_left = True
+            current().running()
 
     def _release(self, frame: FrameType | None) -> None:
         """The loop over the epochs, in `frame`, has let go of them half way."""

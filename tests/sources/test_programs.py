@@ -246,7 +246,8 @@ class Programs(RuleBasedStateMachine):
                 for e in log.events
                 if e.kind == "end"
             }
-            assert ends == {(node.title, node.done, node.outcome) for node in self.ended}
+            expected_ends = {(node.title, node.done, node.outcome) for node in self.ended}
+            assert ends == expected_ends, ends ^ expected_ends
 
     # What programs do.
 
