@@ -73,12 +73,21 @@ class _SharedStream(Shadow):
         if is_own_write():
             return self._write_own(data)
         self._settle()
-        output = self._output
-        with output.lock:
-            output.make_room(data)
-            taken = self._write(data)
-            self._held = output.frame
-            output.printed(data)
+        with self._output.lock:
+            line_end = data.rfind(b"\n") + 1 if self._output.due and isinstance(data, bytes) else 0
+            if not line_end:
+                return self._print(data)
+            taken = self._print(data[:line_end])
+            self._flush()
+            with contextlib.suppress(OSError, ValueError):  # the next line of kbar's says so, not the user's print
+                self._output.write_due()
+            return taken + self._print(data[line_end:])
+
+    def _print(self, data: Any) -> Any:
+        self._output.make_room(data)
+        taken = self._write(data)
+        self._held = self._output.frame
+        self._output.printed(data)
         return taken
 
     def _write_own(self, data: Any) -> Any:

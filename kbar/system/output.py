@@ -87,6 +87,7 @@ class Output:
     Attributes:
         lock: held while anything is written, by the user's prints too.
         begun: columns of a line that was printed and has not ended yet.
+        due: lines that are written as soon as the user's line ends.
         frame: the number of frames that were drawn.
         late: whether it was waited for in vain since it last took anything.
     """
@@ -98,6 +99,7 @@ class Output:
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
         self.begun = self.frame = 0
+        self.due = ""
         self.late = self.flushing = False
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -149,8 +151,15 @@ class Output:
         self._wait()
         with self.lock:
             self._flush()
-            while self.begun and time.monotonic() < until:
+            self.due += text
+            while self.due and self.begun and time.monotonic() < until:
                 threading.Condition(self.lock).wait(0.005)
+            self.write_due()
+
+    def write_due(self) -> None:
+        """Write the lines that are due. The lock must be held."""
+        text, self.due = self.due, ""
+        if text:
             self.write("\n" + text if self.begun else text)
             self.begun = 0
 
