@@ -58,6 +58,13 @@ def _lowest(stream: Any) -> Any:
     return getattr(stream, "buffer", stream)
 
 
+def _bytes(array: Any) -> bytes:
+    """The bytes of an array that is written to a stream's buffer; none if the stream is going to refuse it."""
+    with contextlib.suppress(TypeError, ValueError):
+        return memoryview(array).tobytes()
+    return b""
+
+
 class _SharedStream(Shadow):
     """A stream that leads to a place where kbar draws bars or log lines."""
 
@@ -68,26 +75,18 @@ class _SharedStream(Shadow):
 
     def write(self, data: Any) -> Any:
         """Take the bars away, and write `data`."""
-        if not self.active or not data:
+        shown = data if isinstance(data, (str, bytes)) else _bytes(data)
+        if not self.active or not shown:
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
         self._settle()
-        with self._output.lock:
-            line_end = data.rfind(b"\n") + 1 if self._output.due and isinstance(data, bytes) else 0
-            if not line_end:
-                return self._print(data)
-            taken = self._print(data[:line_end])
-            self._flush()
-            with contextlib.suppress(OSError, ValueError):  # the next line of kbar's says so, not the user's print
-                self._output.write_due()
-            return taken + self._print(data[line_end:])
-
-    def _print(self, data: Any) -> Any:
-        self._output.make_room(data)
-        taken = self._write(data)
-        self._held = self._output.frame
-        self._output.printed(data)
+        output = self._output
+        with output.lock:
+            output.make_room(shown)
+            taken = self._write(data)
+            self._held = output.frame
+            output.printed(shown)
         return taken
 
     def _write_own(self, data: Any) -> Any:

@@ -140,9 +140,13 @@ class Target:
         """Wait for its last lines, so many seconds at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.is_drained)
+        output = self.output
+        if output:
+            output.awaited = True
         self._late = not self.thread.wait(is_done, min(seconds, 0.01) if self.late else seconds)
-        if self.output and self._late:
-            self.output.late = True
+        if output:
+            output.awaited = False
+            output.late |= self._late
 
     @property
     def late(self) -> bool:

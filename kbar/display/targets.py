@@ -142,7 +142,10 @@ class Targets:
     @property
     def are_closing(self) -> bool:
         """Whether any has yet to draw its last or a line that stays, and is waited for."""
-        return any((target.closing or target.owes_lines) and not target.late for target in self._open)
+        for target in self._open:  # noqa: SIM110  # asked before each print, where a generator would cost
+            if (target.final is not None or target.owes_lines) and not target.late:
+                return True
+        return False
 
     def hide(self) -> None:
         """Take the bars away."""

@@ -19,6 +19,7 @@ from .descriptor import Descriptor
 from .environment import place
 
 _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
+_LINE_START = 0.05  # seconds for which a print that ends a line waits for log lines at most
 
 
 class _Writes(threading.local):
@@ -87,8 +88,8 @@ class Output:
     Attributes:
         lock: held while anything is written, by the user's prints too.
         begun: columns of a line that was printed and has not ended yet.
-        due: lines that are written as soon as the user's line ends.
         frame: the number of frames that were drawn.
+        awaited: whether the end of a run, or a print, waits until lines are written.
         late: whether it was waited for in vain since it last took anything.
     """
 
@@ -99,8 +100,8 @@ class Output:
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
         self.begun = self.frame = 0
-        self.due = ""
-        self.late = self.flushing = False
+        self.late = self.flushing = self.awaited = self._waits = False
+        self._line_ends = threading.Condition(self.lock)
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
         self._descriptor = _own_descriptor(stream)
@@ -123,14 +124,17 @@ class Output:
         """Take the bars away, if they are in the way of `data`, text or bytes that the user prints."""
 
     def printed(self, data: Any) -> None:
-        """Take note that the user has printed `data`, text or bytes. The lock must be held."""
-        if not data or data[-1:] in ("\n", b"\n"):
-            self.begun = 0 if data else self.begun
+        """Take note that the user has printed `data`, text or bytes but not nothing. The lock must be held."""
+        if data[-1:] != (b"\n" if isinstance(data, bytes) else "\n"):
+            self.begun = max(1, column_after(self._decoded(data), self.begun))
             return
-        self.begun = max(1, column_after(self._decoded(data), self.begun))
+        self.begun = 0
+        if self._waits:  # lines of kbar's come between this line and the next
+            self._line_ends.notify_all()
+            self._line_ends.wait(_LINE_START)
 
-    def _decoded(self, data: Any) -> str:
-        return data if isinstance(data, str) else bytes(data).decode(self.encoding, "replace")
+    def _decoded(self, data: str | bytes) -> str:
+        return data if isinstance(data, str) else data.decode(self.encoding, "replace")
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines, at the beginning of a line.
@@ -141,27 +145,29 @@ class Output:
         if not lines or self.stream is None:
             return
         text = "".join(f"{line}\n" for line in lines)
-        until = time.monotonic() + _LINE_END  # until then the user may end the line
-        if not self._is_direct:
-            while self.begun and time.monotonic() < until:
-                time.sleep(0.005)
-            begun, self.begun = self.begun, 0
-            self.write("\n" + text if begun else text)
-            return
-        self._wait()
+        is_direct = self._is_direct
+        if is_direct:
+            self._wait()
         with self.lock:
-            self._flush()
-            self.due += text
-            while self.due and self.begun and time.monotonic() < until:
-                threading.Condition(self.lock).wait(0.005)
-            self.write_due()
+            self._wait_for_line_end()
+            begun, self.begun = self.begun, 0
+            text = "\n" + text if begun else text
+            if is_direct:
+                self.write(text)
+        if not is_direct:
+            self.write(text)
+        with self.lock:
+            self._line_ends.notify_all()
 
-    def write_due(self) -> None:
-        """Write the lines that are due. The lock must be held."""
-        text, self.due = self.due, ""
-        if text:
-            self.write("\n" + text if self.begun else text)
-            self.begun = 0
+    def _wait_for_line_end(self) -> None:
+        """Let the user end a line that is begun, unless a print or the end of a run waits for what comes now."""
+        until = time.monotonic() + _LINE_END
+        self._waits = True
+        self._flush()
+        while self.begun and not self.awaited and time.monotonic() < until:
+            self._line_ends.wait(0.01)
+            self._flush()
+        self._waits = False
 
     def write(self, text: str) -> None:
         """Write all of `text`, and wait as long as that takes.
