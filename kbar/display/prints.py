@@ -80,8 +80,12 @@ class _SharedStream(Shadow):
             return self._write(data)
         if is_own_write():
             return self._write_own(data)
-        self._settle()
         output = self._output
+        if output.has_waiting_lines:  # they come behind the last line that ends here
+            end = shown.rfind("\n" if isinstance(shown, str) else b"\n") + 1  # type: ignore[arg-type]  # of its own type
+            if 0 < end < len(shown):
+                return self.write(shown[:end]) + self.write(shown[end:])
+        self._settle()
         with output.lock:
             output.make_room(shown)
             taken = self._write(data)

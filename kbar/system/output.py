@@ -132,6 +132,11 @@ class Output:
             with contextlib.suppress(OSError, ValueError):  # the next lines will tell
                 self._write_waiting()
 
+    @property
+    def has_waiting_lines(self) -> bool:
+        """Whether lines wait for the end of the line that the user has begun."""
+        return bool(self._waiting)
+
     def _decoded(self, data: str | bytes) -> str:
         return data if isinstance(data, str) else data.decode(self.encoding, "replace")
 

@@ -32,7 +32,7 @@ def record_run(path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_is_watched_in_a_terminal_while_it_lasts(path: Path) -> None:
     """It has no terminal of its own, and begins after the watching."""
-    terminal = VirtualTerminal(90, 10)
+    terminal = VirtualTerminal(250, 10)
     demo = [sys.executable, "-m", "kbar", "demo", "--epochs", "2", "--seconds", "2.5", "--log-file", str(path)]
     run: list[subprocess.Popen[bytes]] = []
     seen: list[str] = []
