@@ -181,7 +181,7 @@ def test_a_program_in_the_background_draws_nothing_until_it_is_in_front(
     log = tmp_path / "run.jsonl"
     code = IN_BACKGROUND.format(log=str(log))
     session = sessions(SHELL.format(code=code, foreground=True), env={"KBAR_RENDERER": renderer})
-    session.wait_for(lambda: log.exists() and '"event":"epoch"' in log.read_text())
+    session.wait_for(lambda: log.exists() and '"event":"end"' in log.read_text())
     session.read(0.3)
     assert session.text == "shell"
     session.type("\n")
