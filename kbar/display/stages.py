@@ -78,10 +78,11 @@ class Stages:
     @property
     def have_lost_owners(self) -> bool:
         """Whether anything has lost its owner, which `sweep` would end; without the lock, before each print."""
-        for root in self.roots:
-            for stage in root.walk():
-                if stage.owner is not None and stage.owner.ended():
-                    return True
+        stages = [*self.roots]
+        for stage in stages:
+            if stage.owner is not None and stage.owner.ended():
+                return True
+            stages += stage.children
         return False
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
