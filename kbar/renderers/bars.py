@@ -8,9 +8,8 @@ from typing import IO, Any
 
 from ..core.snapshot import Snapshot
 from ..core.throttle import ThrottleSpec
-from ..system.output import SharedStream
 from ..system.terminal import output_of
-from .base import Renderer
+from .base import Renderer, SharedStream
 from .layout import Row, lines_above, rows
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import IO, Any, ClassVar
 
 from ..core.snapshot import Snapshot
 from ..core.throttle import Throttle, ThrottleSpec, as_throttle, every
@@ -60,3 +61,20 @@ class NullRenderer(Renderer):
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draw nothing."""
+
+
+class SharedStream:
+    """A stream that copies of its renderer share, and that is not pickled with it."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self.stream = stream
+
+    def or_stdout(self) -> IO[str] | None:
+        """The stream; the present `sys.stdout` if there is none."""
+        return sys.stdout if self.stream is None else self.stream
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharedStream:
+        return self
+
+    def __reduce__(self) -> tuple[type[SharedStream], tuple[None]]:
+        return SharedStream, (None,)

@@ -10,10 +10,9 @@ from typing import IO, Any, ClassVar, Union
 from ..core.snapshot import Event, Message, Snapshot
 from ..core.throttle import Throttle, ThrottleSpec, every
 from ..system.logfile import LogFile, check_path
-from ..system.output import SharedStream
 from ..system.terminal import output_of
 from ..system.worker import Worker, this_worker
-from .base import Renderer
+from .base import Renderer, SharedStream
 
 FileSpec = Union[str, "os.PathLike[str]", IO[str], None]
 """A path to append to, a text stream, or None for `sys.stdout` as it is when a run begins."""

@@ -339,20 +339,3 @@ def _codec(encoding: object) -> str:
 def _from_environment(name: str) -> int:
     text = os.environ.get(name)
     return int(text) if text and text.isdecimal() else 0
-
-
-class SharedStream:
-    """A stream that copies of its renderer share, and that is not pickled with it."""
-
-    def __init__(self, stream: IO[str] | None) -> None:
-        self.stream = stream
-
-    def or_stdout(self) -> IO[str] | None:
-        """The stream; the present `sys.stdout` if there is none."""
-        return sys.stdout if self.stream is None else self.stream
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> SharedStream:
-        return self
-
-    def __reduce__(self) -> tuple[type[SharedStream], tuple[None]]:
-        return SharedStream, (None,)
