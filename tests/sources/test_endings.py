@@ -416,18 +416,15 @@ def test_the_block_of_a_track_in_a_generator(clock: FakeClock, renderer: Recordi
 # What is released at any moment.
 
 
-class _Guarded:
-    """A lock that fails where it may not be taken."""
+class _ForbiddenLock:
+    """A lock that nobody may take."""
 
-    def __init__(self, lock: Any) -> None:
-        self.lock, self.allowed = lock, True
+    def acquire(self, *args: Any) -> bool:
+        raise AssertionError("a lock was taken")
 
-    def __enter__(self) -> None:
-        assert self.allowed, "a lock was taken"
-        self.lock.__enter__()
+    __enter__ = acquire
 
-    def __exit__(self, *error: Any) -> None:
-        self.lock.__exit__(*error)
+    def __exit__(self, *error: Any) -> None: ...
 
 
 @pytest.mark.parametrize("kind", ["track", "steps", "epochs", "stage", "loop", "generator", "asynchronous"])
@@ -473,13 +470,11 @@ def test_what_is_forgotten_is_released_without_a_lock_and_ends_with_the_next_fra
         return made
 
     made = make()
-    lock = _Guarded(current().lock)
-    monkeypatch.setattr(current(), "lock", lock)
     unraisable: list[Any] = []
-    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
-    lock.allowed = False
-    del made
-    lock.allowed = True
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", unraisable.append)
+        patch.setattr(current(), "lock", _ForbiddenLock())
+        del made
     assert unraisable == []
     clock.advance(0.1)
     assert current().running() == []
