@@ -82,7 +82,7 @@ class Waits:
         seen, self._seen = self._seen, None
         if seen and seen[0] == position - 1 and now - seen[1] > _STALL:
             self.total += now - seen[1]
-        elif sample > _WAIT:
+        elif sample > _WAIT and sample * items < 1.5 * (now - began):  # else the sample was exceptional
             self.total += min(sample * items, now - began)
 
 

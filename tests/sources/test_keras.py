@@ -157,6 +157,65 @@ def totals(renderer: RecordingRenderer, label: str, kind: EventKind = "begin") -
     return [event.stage.total for event in happened(renderer, kind, label)]
 
 
+class Trial:
+    """A model, a bar with a display that draws when the clock is advanced, and what the bar has shown."""
+
+    def __init__(
+        self, model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
+    ) -> None:
+        self.model, self.clock, self.bar, self.renderer = model, clock, bar, renderer
+
+    def fit(self, *behind: Any, **options: Any) -> Any:
+        """Train the model with the bar, and these callbacks behind it."""
+        return fit(self.model, self.bar, *behind, **options)
+
+    def evaluate(self, *behind: Any, **options: Any) -> Any:
+        return evaluate(self.model, self.bar, *behind, **options)
+
+    def predict(self, *behind: Any, **options: Any) -> Any:
+        return predict(self.model, self.bar, *behind, **options)
+
+    def draw(self) -> None:
+        """Let the time pass in which a frame is drawn."""
+        self.clock.advance(FRAME)
+
+    @property
+    def frames(self) -> keras.callbacks.Callback:
+        return frames(self.clock)
+
+    @property
+    def shown(self) -> dict[str, StageView]:
+        return shown(self.renderer)
+
+    @property
+    def nesting(self) -> list[tuple[str, int]]:
+        return nesting(self.renderer)
+
+    @property
+    def epochs(self) -> list[StageView]:
+        return epochs(self.renderer)
+
+    def ends(self, label: str) -> list[tuple[int, int | None, str | None]]:
+        return ends(self.renderer, label)
+
+    def happened(self, kind: EventKind, label: str) -> list[Event]:
+        return happened(self.renderer, kind, label)
+
+    def positions(self, label: str) -> list[int]:
+        return positions(self.renderer, label)
+
+    def totals(self, label: str) -> list[int | None]:
+        return totals(self.renderer, label)
+
+    def views(self, label: str) -> list[StageView]:
+        return views(self.renderer, label)
+
+
+@pytest.fixture
+def t(model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer) -> Trial:
+    return Trial(model, clock, bar, renderer)
+
+
 def unknown_length(batches: int) -> tf.data.Dataset:
     """A data set that does not know how many batches it has."""
 
@@ -192,64 +251,58 @@ class Batches(keras.utils.PyDataset):
 # Positions.
 
 
-def test_every_step_is_shown(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_every_step_is_shown(t: Trial) -> None:
     """The position is the number of steps done, from none to all, in each kind of run."""
-    fit(model, bar, frames(clock), **ARRAYS)
-    assert positions(renderer, "train") == list(range(STEPS + 1))
-    evaluate(model, bar, frames(clock), x=X, y=Y, batch_size=4)
-    assert positions(renderer, "evaluate") == list(range(STEPS + 1))
-    predict(model, bar, frames(clock), x=X, batch_size=4)
-    assert positions(renderer, "predict") == list(range(STEPS + 1))
-    assert ends(renderer, "train") == ends(renderer, "evaluate") == ends(renderer, "predict") == [(10, 10, "done")]
-    assert ends(renderer, "fit") == [(1, 1, "done")]
+    t.fit(t.frames, **ARRAYS)
+    assert t.positions("train") == list(range(STEPS + 1))
+    t.evaluate(t.frames, x=X, y=Y, batch_size=4)
+    assert t.positions("evaluate") == list(range(STEPS + 1))
+    t.predict(t.frames, x=X, batch_size=4)
+    assert t.positions("predict") == list(range(STEPS + 1))
+    assert t.ends("train") == t.ends("evaluate") == t.ends("predict") == [(10, 10, "done")]
+    assert t.ends("fit") == [(1, 1, "done")]
 
 
-def test_steps_per_execution_lands_in_lumps_and_never_overshoots(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_steps_per_execution_lands_in_lumps_and_never_overshoots(t: Trial) -> None:
     """Ten steps in executions of four are shown as 4, 8 and 10, though Keras names step 11 the last."""
     model = make_model(steps_per_execution=4)
     told: list[int] = []
-    fit(model, bar, on(train_batch_end=lambda batch, logs: told.append(batch)), frames(clock), validation_data=BATCHES)
+    fit(model, t.bar, on(train_batch_end=lambda batch, logs: told.append(batch)), t.frames, validation_data=BATCHES)
     assert told == [3, 7, 11]
-    assert positions(renderer, "train") == positions(renderer, "validation") == [0, 4, 8, 10]
-    assert epochs(renderer)[0].done == epochs(renderer)[0].total == 10
-    evaluate(model, bar, frames(clock))
-    assert positions(renderer, "evaluate") == [0, 4, 8, 10]
-    predict(model, bar, frames(clock))
-    assert positions(renderer, "predict") == [0, 4, 8, 10]
+    assert t.positions("train") == t.positions("validation") == [0, 4, 8, 10]
+    assert t.epochs[0].done == t.epochs[0].total == 10
+    evaluate(model, t.bar, t.frames)
+    assert t.positions("evaluate") == [0, 4, 8, 10]
+    predict(model, t.bar, t.frames)
+    assert t.positions("predict") == [0, 4, 8, 10]
     for label in ("train", "validation", "evaluate", "predict"):
-        assert ends(renderer, label) == [(10, 10, "done")]
+        assert t.ends(label) == [(10, 10, "done")]
 
 
-def test_positions_are_absolute(clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer) -> None:
+def test_positions_are_absolute(t: Trial) -> None:
     """The position is where the batch index says, however few hooks were called, and not beyond the total."""
-    bar.set_params({"epochs": 1, "steps": 10, "verbose": 0})
-    bar.on_train_begin()
-    bar.on_epoch_begin(0)
+    t.bar.set_params({"epochs": 1, "steps": 10, "verbose": 0})
+    t.bar.on_train_begin()
+    t.bar.on_epoch_begin(0)
     seen = []
     for batch in (2, 6, 3, 8, 14):
-        bar.on_train_batch_end(batch, {"loss": 1.0})
-        clock.advance(FRAME)
-        seen.append(shown(renderer)["train"].done)
+        t.bar.on_train_batch_end(batch, {"loss": 1.0})
+        t.draw()
+        seen.append(t.shown["train"].done)
     assert seen == [3, 7, 7, 9, 10]
 
 
-def test_metrics_of_the_latest_step_are_shown(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_metrics_of_the_latest_step_are_shown(t: Trial) -> None:
     """A frame shows the metrics that Keras told with the step it shows."""
     told: list[float] = []
     compared: list[bool] = []
 
     def look(batch: int, logs: dict[str, float]) -> None:
         told.append(logs["loss"])
-        clock.advance(FRAME)
-        compared.append(shown(renderer)["train"].metrics == (("loss", told[-1]),))
+        t.draw()
+        compared.append(t.shown["train"].metrics == (("loss", told[-1]),))
 
-    fit(model, bar, on(train_batch_end=look))
+    t.fit(on(train_batch_end=look))
     assert compared == [True] * STEPS
     assert len(set(told)) == STEPS
 
@@ -257,111 +310,97 @@ def test_metrics_of_the_latest_step_are_shown(
 # Ends before the end.
 
 
-def test_stopping_within_an_epoch_shows_where(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_stopping_within_an_epoch_shows_where(t: Trial) -> None:
     """After `stop_training` at the third step, 3 of 10 steps are done, and neither bar nor epoch claims more."""
-    fit(model, bar, on(train_batch_end=stopping(model, 2)), epochs=5)
-    assert ends(renderer, "train") == [(3, 10, "stopped")]
-    assert [(epoch.done, epoch.total, epoch.outcome) for epoch in epochs(renderer)] == [(3, 10, "stopped")]
-    assert ends(renderer, "fit") == [(1, 5, "stopped")]
-    assert [(s.label, s.done, s.outcome) for s in renderer.snapshots[-1].stages if s.label == "fit"] == [
+    t.fit(on(train_batch_end=stopping(t.model, 2)), epochs=5)
+    assert t.ends("train") == [(3, 10, "stopped")]
+    assert [(epoch.done, epoch.total, epoch.outcome) for epoch in t.epochs] == [(3, 10, "stopped")]
+    assert t.ends("fit") == [(1, 5, "stopped")]
+    assert [(s.label, s.done, s.outcome) for s in t.renderer.snapshots[-1].stages if s.label == "fit"] == [
         ("fit", 1, "stopped")
     ]
 
 
-def test_stopping_between_epochs_shows_where(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_stopping_between_epochs_shows_where(t: Trial) -> None:
     """After Keras's `EarlyStopping`, 2 of 5 epochs are done and the run was stopped; its epochs are whole."""
     early = keras.callbacks.EarlyStopping(monitor="loss", min_delta=1e9, patience=1)
-    fit(make_model(), early, bar, epochs=5)
-    assert ends(renderer, "fit") == [(2, 5, "stopped")]
-    assert shown(renderer)["fit"].done == 2
-    assert [(epoch.done, epoch.outcome) for epoch in epochs(renderer)] == [(10, "done"), (10, "done")]
-    assert ends(renderer, "train") == [(10, 10, "done")] * 2
+    fit(make_model(), early, t.bar, epochs=5)
+    assert t.ends("fit") == [(2, 5, "stopped")]
+    assert t.shown["fit"].done == 2
+    assert [(epoch.done, epoch.outcome) for epoch in t.epochs] == [(10, "done"), (10, "done")]
+    assert t.ends("train") == [(10, 10, "done")] * 2
 
 
-def test_stopped_evaluation_and_prediction_show_where(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_stopped_evaluation_and_prediction_show_where(t: Trial) -> None:
     """`stop_evaluating` and `stop_predicting` leave their bars stopped at the step they were set at."""
 
     def stop(batch: int, logs: object = None) -> None:
         if batch == 3:
-            model.stop_evaluating = model.stop_predicting = True
+            t.model.stop_evaluating = t.model.stop_predicting = True
 
-    evaluate(model, bar, on(test_batch_end=stop))
-    predict(model, bar, on(predict_batch_end=stop))
-    fit(model, bar, on(test_batch_end=stop), validation_data=BATCHES)
+    t.evaluate(on(test_batch_end=stop))
+    t.predict(on(predict_batch_end=stop))
+    t.fit(on(test_batch_end=stop), validation_data=BATCHES)
     for label in ("evaluate", "predict", "validation"):
-        assert ends(renderer, label) == [(4, 10, "stopped")]
-    assert ends(renderer, "fit") == [(1, 1, "done")]
+        assert t.ends(label) == [(4, 10, "stopped")]
+    assert t.ends("fit") == [(1, 1, "done")]
 
 
 @ran_out
-def test_data_that_runs_out_is_no_full_epoch(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_data_that_runs_out_is_no_full_epoch(t: Trial) -> None:
     """A generator of 6 batches for `steps_per_epoch=10` leaves the bar at 6 of 10."""
-    fit(model, bar, frames(clock), x=generator(6), steps_per_epoch=10)
-    assert positions(renderer, "train") == list(range(7))
-    assert ends(renderer, "train") == [(6, 10, "stopped")]
-    assert [(epoch.done, epoch.total, epoch.outcome) for epoch in epochs(renderer)] == [(6, 10, "stopped")]
+    t.fit(t.frames, x=generator(6), steps_per_epoch=10)
+    assert t.positions("train") == list(range(7))
+    assert t.ends("train") == [(6, 10, "stopped")]
+    assert [(epoch.done, epoch.total, epoch.outcome) for epoch in t.epochs] == [(6, 10, "stopped")]
 
 
 # Beginnings in the middle.
 
 
-def test_initial_epoch_starts_in_the_middle(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_initial_epoch_starts_in_the_middle(t: Trial) -> None:
     """With `initial_epoch=3` of 5 the bar stands at 3/5 when the first epoch begins, and ends at 5/5."""
-    fit(model, bar, frames(clock), epochs=5, initial_epoch=3)
+    t.fit(t.frames, epochs=5, initial_epoch=3)
     first, second = (
         next(s for s in snapshot.stages if s.label == "fit")
-        for snapshot in renderer.snapshots
+        for snapshot in t.renderer.snapshots
         if any(e.kind == "begin" and e.stage.label == "train" for e in snapshot.events)
     )
     assert (first.done, first.total) == (3, 5)
     assert (second.done, second.total) == (4, 5)
-    assert [e.stage.title for e in happened(renderer, "begin", "train")] == ["epoch 4", "epoch 5"]
-    assert [epoch.title for epoch in epochs(renderer)] == ["epoch 4/5", "epoch 5/5"]
-    assert ends(renderer, "fit") == [(5, 5, "done")]
+    assert [e.stage.title for e in t.happened("begin", "train")] == ["epoch 4", "epoch 5"]
+    assert [epoch.title for epoch in t.epochs] == ["epoch 4/5", "epoch 5/5"]
+    assert t.ends("fit") == [(5, 5, "done")]
 
 
-def test_remaining_time_counts_what_is_left_only(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_remaining_time_counts_what_is_left_only(t: Trial) -> None:
     """With `initial_epoch=2` of 5, after one epoch of ten seconds, two epochs remain: 20 seconds."""
     seen: list[float | None] = []
 
     def look(epoch: int, logs: object = None) -> None:
-        seen.append(shown(renderer)["fit"].remaining)
+        seen.append(t.shown["fit"].remaining)
 
-    pace = on(train_batch_end=lambda batch, logs: clock.advance(1.0), epoch_begin=look)
-    fit(model, bar, pace, epochs=5, initial_epoch=2)
+    pace = on(train_batch_end=lambda batch, logs: t.clock.advance(1.0), epoch_begin=look)
+    t.fit(pace, epochs=5, initial_epoch=2)
     assert seen[0] is None
     assert seen[1:] == [pytest.approx(20.0, abs=1.0), pytest.approx(10.0, abs=1.0)]
 
 
-def test_a_restored_run_starts_in_the_middle(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, tmp_path: Path
-) -> None:
+def test_a_restored_run_starts_in_the_middle(t: Trial, tmp_path: Path) -> None:
     """A run that `BackupAndRestore` takes up again after two epochs starts at 2 of 5 and ends at 5 of 5."""
 
     def run(*callbacks: Any) -> None:
-        fit(make_model(), keras.callbacks.BackupAndRestore(tmp_path / "backup"), bar, *callbacks, epochs=5)
+        fit(make_model(), keras.callbacks.BackupAndRestore(tmp_path / "backup"), t.bar, *callbacks, epochs=5)
 
     failing(lambda: run(on(epoch_begin=raising(Boom(), 2))))
-    clock.advance(FRAME)
-    renderer.snapshots.clear()
+    t.draw()
+    t.renderer.snapshots.clear()
     run()
-    assert [e.stage.title for e in happened(renderer, "begin", "train")] == ["epoch 3", "epoch 4", "epoch 5"]
-    begun = next(s for s in renderer.snapshots if any(e.stage.label == "train" for e in s.events))
+    assert [e.stage.title for e in t.happened("begin", "train")] == ["epoch 3", "epoch 4", "epoch 5"]
+    begun = next(s for s in t.renderer.snapshots if any(e.stage.label == "train" for e in s.events))
     assert [(s.done, s.total) for s in begun.stages if s.label == "fit"] == [(2, 5)]
-    assert positions(renderer, "fit")[-4:] == [2, 3, 4, 5]
-    assert ends(renderer, "fit") == [(5, 5, "done")]
+    assert t.positions("fit")[-4:] == [2, 3, 4, 5]
+    assert t.ends("fit") == [(5, 5, "done")]
 
 
 # Validation.
@@ -379,153 +418,124 @@ def test_a_restored_run_starts_in_the_middle(
     ],
     ids=["arrays", "batch size", "steps", "dataset", "endless dataset", "PyDataset"],
 )
-def test_validation_has_a_total_of_its_own(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    options: dict[str, Any],
-    total: int,
-) -> None:
+def test_validation_has_a_total_of_its_own(t: Trial, options: dict[str, Any], total: int) -> None:
     """Validation counts its own steps to its own total, from the first epoch on."""
-    fit(model, bar, frames(clock), epochs=2, **options)
-    assert totals(renderer, "train") == [10, 10]
-    assert totals(renderer, "validation") == [total, total]
-    assert ends(renderer, "validation") == [(total, total, "done")] * 2
-    assert positions(renderer, "validation") == [*range(total + 1), *range(total + 1)]
+    t.fit(t.frames, epochs=2, **options)
+    assert t.totals("train") == [10, 10]
+    assert t.totals("validation") == [total, total]
+    assert t.ends("validation") == [(total, total, "done")] * 2
+    assert t.positions("validation") == [*range(total + 1), *range(total + 1)]
 
 
-def test_a_validation_split_has_a_total_of_its_own(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_validation_split_has_a_total_of_its_own(t: Trial) -> None:
     """Of ten batches, a split of 0.2 leaves eight for training and two for validation."""
-    fit(model, bar, **ARRAYS, validation_split=0.2)
-    assert ends(renderer, "train") == [(8, 8, "done")]
-    assert ends(renderer, "validation") == [(2, 2, "done")]
+    t.fit(**ARRAYS, validation_split=0.2)
+    assert t.ends("train") == [(8, 8, "done")]
+    assert t.ends("validation") == [(2, 2, "done")]
 
 
-def test_a_validation_generator_has_its_given_total(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_validation_generator_has_its_given_total(t: Trial) -> None:
     """A Python generator for validation is counted to `validation_steps`."""
-    fit(model, bar, frames(clock), validation_data=generator(8), validation_steps=3)
-    assert totals(renderer, "validation") == [3]
-    assert ends(renderer, "validation") == [(3, 3, "done")]
+    t.fit(t.frames, validation_data=generator(8), validation_steps=3)
+    assert t.totals("validation") == [3]
+    assert t.ends("validation") == [(3, 3, "done")]
 
 
-def test_validation_nests_in_fit_below_the_training_of_its_epoch(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_validation_nests_in_fit_below_the_training_of_its_epoch(t: Trial) -> None:
     """During validation three bars are shown: the run, the epoch's full training, the validation."""
     seen: list[list[tuple[str, int, int, int | None]]] = []
 
     def look(batch: int, logs: object = None) -> None:
-        clock.advance(FRAME)
-        seen.append([(s.label, s.depth, s.done, s.total) for s in renderer.snapshots[-1].stages])
+        t.draw()
+        seen.append([(s.label, s.depth, s.done, s.total) for s in t.renderer.snapshots[-1].stages])
 
-    fit(model, bar, on(test_batch_end=look), epochs=2, validation_data=FEW)
+    t.fit(on(test_batch_end=look), epochs=2, validation_data=FEW)
     assert seen == [
         [("fit", 0, epoch, 2), ("train", 1, 10, 10), ("validation", 1, step, 2)] for epoch in (0, 1) for step in (1, 2)
     ]
-    assert happened(renderer, "begin", "evaluate") == []
-    parts = [e.stage.phase for label in ("train", "validation") for e in happened(renderer, "begin", label)]
+    assert t.happened("begin", "evaluate") == []
+    parts = [e.stage.phase for label in ("train", "validation") for e in t.happened("begin", label)]
     assert parts == [True] * 4
 
 
-def test_an_epoch_tells_its_validation_metrics(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_an_epoch_tells_its_validation_metrics(t: Trial) -> None:
     """An epoch's line has the metrics of training and validation; its steps are those of training."""
-    history = fit(model, bar, epochs=2, validation_data=FEW)
-    for number, epoch in enumerate(epochs(renderer)):
+    history = t.fit(epochs=2, validation_data=FEW)
+    for number, epoch in enumerate(t.epochs):
         expected = {name: values[number] for name, values in history.history.items()}
         assert dict(epoch.metrics) == expected
         assert (epoch.done, epoch.total) == (10, 10)
 
 
-def test_validation_frequency_decides_which_epochs_have_a_validation(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_validation_frequency_decides_which_epochs_have_a_validation(t: Trial) -> None:
     """With `validation_freq=2` only the second and fourth of five epochs show a validation bar."""
     at: list[int] = []
-    fit(
-        model,
-        bar,
-        on(test_begin=lambda logs: at.append(shown(renderer)["fit"].done)),
+    t.fit(
+        on(test_begin=lambda logs: at.append(t.shown["fit"].done)),
         epochs=5,
         validation_data=FEW,
         validation_freq=2,
     )
     assert at == [1, 3]
-    assert ends(renderer, "validation") == [(2, 2, "done")] * 2
-    assert [sorted(dict(epoch.metrics)) for epoch in epochs(renderer)] == [
+    assert t.ends("validation") == [(2, 2, "done")] * 2
+    assert [sorted(dict(epoch.metrics)) for epoch in t.epochs] == [
         ["loss"],
         ["loss", "val_loss"],
         ["loss"],
         ["loss", "val_loss"],
         ["loss"],
     ]
-    assert ends(renderer, "fit") == [(5, 5, "done")]
+    assert t.ends("fit") == [(5, 5, "done")]
 
 
 # Unknown lengths.
 
 
 @ran_out
-def test_an_unknown_length_is_learned_from_the_first_epoch(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_an_unknown_length_is_learned_from_the_first_epoch(t: Trial) -> None:
     """A data set of unknown length has no total in the first epoch and the learned one from then on."""
-    fit(model, bar, frames(clock), x=unknown_length(6), epochs=3)
-    assert totals(renderer, "train") == [None, 6, 6]
-    assert ends(renderer, "train") == [(6, 6, "done")] * 3
-    assert [(epoch.done, epoch.total, epoch.outcome) for epoch in epochs(renderer)] == [(6, 6, "done")] * 3
-    assert positions(renderer, "train") == [*range(7), *range(7), *range(7)]
+    t.fit(t.frames, x=unknown_length(6), epochs=3)
+    assert t.totals("train") == [None, 6, 6]
+    assert t.ends("train") == [(6, 6, "done")] * 3
+    assert [(epoch.done, epoch.total, epoch.outcome) for epoch in t.epochs] == [(6, 6, "done")] * 3
+    assert t.positions("train") == [*range(7), *range(7), *range(7)]
 
 
 @ran_out
-def test_an_unknown_validation_length_is_learned_from_the_first_epoch(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_an_unknown_validation_length_is_learned_from_the_first_epoch(t: Trial) -> None:
     """A validation of unknown length learns its own total, not that of training."""
-    fit(model, bar, frames(clock), epochs=3, validation_data=unknown_length(4))
-    assert totals(renderer, "validation") == [None, 4, 4]
-    assert ends(renderer, "validation") == [(4, 4, "done")] * 3
-    assert totals(renderer, "train") == [10, 10, 10]
+    t.fit(t.frames, epochs=3, validation_data=unknown_length(4))
+    assert t.totals("validation") == [None, 4, 4]
+    assert t.ends("validation") == [(4, 4, "done")] * 3
+    assert t.totals("train") == [10, 10, 10]
 
 
 @ran_out
-def test_a_python_generator_that_is_spent_ends_its_epochs_early(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_python_generator_that_is_spent_ends_its_epochs_early(t: Trial) -> None:
     """A generator has no total at first; a later epoch may be shorter than the learned total, and is done then."""
     given: list[int] = []
-    fit(
-        model, bar, on(train_batch_end=lambda batch, logs: given.append(batch)), frames(clock), x=generator(6), epochs=2
-    )
+    t.fit(on(train_batch_end=lambda batch, logs: given.append(batch)), t.frames, x=generator(6), epochs=2)
     assert given[:6] == list(range(6))
     second = len(given) - 6  # Keras gives the first batches, which it had looked at, once more
     assert 0 < second < 6
-    assert totals(renderer, "train") == [None, 6]
-    assert ends(renderer, "train") == [(6, 6, "done"), (second, second, "done")]
+    assert t.totals("train") == [None, 6]
+    assert t.ends("train") == [(6, 6, "done"), (second, second, "done")]
 
 
-def test_a_learned_total_that_is_passed_is_unknown_again(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_learned_total_that_is_passed_is_unknown_again(t: Trial) -> None:
     """An epoch longer than the learned total shows no total beyond it, and teaches the new one."""
-    bar.set_params({"epochs": 3, "steps": None, "verbose": 0})
-    bar.on_train_begin()
+    t.bar.set_params({"epochs": 3, "steps": None, "verbose": 0})
+    t.bar.on_train_begin()
     seen: list[list[tuple[int, int | None]]] = []
     for epoch, steps in enumerate((3, 5, 5)):
-        bar.on_epoch_begin(epoch)
+        t.bar.on_epoch_begin(epoch)
         seen.append([])
         for batch in range(steps):
-            bar.on_train_batch_end(batch, {"loss": 1.0})
-            clock.advance(FRAME)
-            seen[-1].append((shown(renderer)["train"].done, shown(renderer)["train"].total))
-        bar.on_epoch_end(epoch, {"loss": 1.0})
-    bar.on_train_end()
+            t.bar.on_train_batch_end(batch, {"loss": 1.0})
+            t.draw()
+            seen[-1].append((t.shown["train"].done, t.shown["train"].total))
+        t.bar.on_epoch_end(epoch, {"loss": 1.0})
+    t.bar.on_train_end()
     assert seen == [
         [(1, None), (2, None), (3, None)],
         [(1, 3), (2, 3), (3, 3), (4, None), (5, None)],
@@ -534,48 +544,44 @@ def test_a_learned_total_that_is_passed_is_unknown_again(
 
 
 @ran_out
-def test_evaluate_and_predict_of_unknown_length(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_evaluate_and_predict_of_unknown_length(t: Trial) -> None:
     """Evaluation and prediction of unknown length count without a total, and have one at the end."""
-    model.evaluate(unknown_length(6), verbose=0, callbacks=[bar, frames(clock)])
-    model.predict(unknown_length(5), verbose=0, callbacks=[bar, frames(clock)])
+    t.model.evaluate(unknown_length(6), verbose=0, callbacks=[t.bar, t.frames])
+    t.model.predict(unknown_length(5), verbose=0, callbacks=[t.bar, t.frames])
     for label, steps in (("evaluate", 6), ("predict", 5)):
-        assert totals(renderer, label) == [None]
-        assert positions(renderer, label) == list(range(steps + 1))
-        assert ends(renderer, label) == [(steps, steps, "done")]
+        assert t.totals(label) == [None]
+        assert t.positions(label) == list(range(steps + 1))
+        assert t.ends(label) == [(steps, steps, "done")]
 
 
 # What is kept.
 
 
-def test_predict_keeps_no_outputs(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_predict_keeps_no_outputs(t: Trial) -> None:
     """Each batch's outputs are free again once its hooks have returned, and no frame ever holds them."""
     kept: list[weakref.ref[np.ndarray]] = []
     alive: list[int] = []
 
     def watch(batch: int, logs: dict[str, np.ndarray]) -> None:
         kept.append(weakref.ref(logs["outputs"]))
-        clock.advance(FRAME)
+        t.draw()
 
     def count(batch: int, logs: object = None) -> None:
         alive.append(sum(ref() is not None for ref in kept))
 
-    predict(model, bar, on(predict_batch_end=watch, predict_batch_begin=count))
+    t.predict(on(predict_batch_end=watch, predict_batch_begin=count))
     assert len(kept) == STEPS
     assert alive == [0] * STEPS
-    assert {view.metrics for view in views(renderer, "predict")} == {()}
-    assert all(event.stage.metrics == () for event in renderer.events)
+    assert {view.metrics for view in t.views("predict")} == {()}
+    assert all(event.stage.metrics == () for event in t.renderer.events)
 
 
-def test_a_failed_run_keeps_none_of_its_data(model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar) -> None:
+def test_a_failed_run_keeps_none_of_its_data(t: Trial) -> None:
     """Once its exception is dropped, nothing of a failed fit holds its data, though its stages are still open."""
 
     def fail() -> weakref.ref[tf.data.Dataset]:
         data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
-        assert isinstance(failing(lambda: fit(model, bar, on(epoch_end=raising(Boom(), 0)), x=data)), Boom)
+        assert isinstance(failing(lambda: t.fit(on(epoch_end=raising(Boom(), 0)), x=data)), Boom)
         return weakref.ref(data)
 
     kept = fail()
@@ -586,21 +592,19 @@ def test_a_failed_run_keeps_none_of_its_data(model: keras.Model, clock: FakeCloc
 # One bar for many runs, and its copies.
 
 
-def test_one_bar_serves_many_runs(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_one_bar_serves_many_runs(t: Trial) -> None:
     """The same object draws fit, fit, evaluate and predict one after another, each from its beginning to its end."""
-    fit(model, bar, frames(clock), epochs=2)
-    fit(model, bar, frames(clock), **{**ARRAYS, "x": X[:20], "y": Y[:20]})
-    evaluate(model, bar, frames(clock))
-    predict(model, bar, frames(clock))
-    outermost = [(e.kind, e.stage.label) for e in renderer.events if e.stage.depth == 0 and not e.epoch]
+    t.fit(t.frames, epochs=2)
+    t.fit(t.frames, **{**ARRAYS, "x": X[:20], "y": Y[:20]})
+    t.evaluate(t.frames)
+    t.predict(t.frames)
+    outermost = [(e.kind, e.stage.label) for e in t.renderer.events if e.stage.depth == 0 and not e.epoch]
     assert outermost == [(kind, label) for label in ("fit", "fit", "evaluate", "predict") for kind in ("begin", "end")]
-    assert ends(renderer, "fit") == [(2, 2, "done"), (1, 1, "done")]
-    assert ends(renderer, "train") == [(10, 10, "done"), (10, 10, "done"), (5, 5, "done")]
-    assert ends(renderer, "evaluate") == ends(renderer, "predict") == [(10, 10, "done")]
-    assert positions(renderer, "predict") == list(range(11))
-    assert renderer.opened == renderer.closed == 4
+    assert t.ends("fit") == [(2, 2, "done"), (1, 1, "done")]
+    assert t.ends("train") == [(10, 10, "done"), (10, 10, "done"), (5, 5, "done")]
+    assert t.ends("evaluate") == t.ends("predict") == [(10, 10, "done")]
+    assert t.positions("predict") == list(range(11))
+    assert t.renderer.opened == t.renderer.closed == 4
 
 
 def test_two_bars_in_one_run_each_draw(model: keras.Model, clock: FakeClock) -> None:
@@ -741,40 +745,33 @@ def test_bars_named_by_renderer_can_be_copied_before_and_after_use(
 # Twice in the list, or forgotten verbose=0.
 
 
-def test_a_bar_twice_in_the_list_is_one_bar(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_bar_twice_in_the_list_is_one_bar(t: Trial) -> None:
     """The same object passed twice shows each stage once, with the right counts."""
-    fit(model, bar, bar, frames(clock), epochs=2, validation_data=FEW)
-    evaluate(model, bar, bar, frames(clock))
-    predict(model, bar, frames(clock), bar)
-    begun = [e.stage.label for e in renderer.events if e.kind == "begin"]
+    t.fit(t.bar, t.frames, epochs=2, validation_data=FEW)
+    t.evaluate(t.bar, t.frames)
+    t.predict(t.frames, t.bar)
+    begun = [e.stage.label for e in t.renderer.events if e.kind == "begin"]
     assert begun == ["fit", *["train", "validation"] * 2, "evaluate", "predict"]
-    assert ends(renderer, "train") == [(10, 10, "done")] * 2
-    assert ends(renderer, "validation") == [(2, 2, "done")] * 2
-    assert ends(renderer, "fit") == [(2, 2, "done")]
-    assert ends(renderer, "evaluate") == ends(renderer, "predict") == [(10, 10, "done")]
-    assert [(epoch.title, epoch.done) for epoch in epochs(renderer)] == [("epoch 1/2", 10), ("epoch 2/2", 10)]
-    assert positions(renderer, "fit") == [0, 1, 2]
+    assert t.ends("train") == [(10, 10, "done")] * 2
+    assert t.ends("validation") == [(2, 2, "done")] * 2
+    assert t.ends("fit") == [(2, 2, "done")]
+    assert t.ends("evaluate") == t.ends("predict") == [(10, 10, "done")]
+    assert [(epoch.title, epoch.done) for epoch in t.epochs] == [("epoch 1/2", 10), ("epoch 2/2", 10)]
+    assert t.positions("fit") == [0, 1, 2]
 
 
 @pytest.mark.parametrize("verbose", [1, 2, "auto"])
 def test_keras_adds_no_bar_of_its_own_when_verbose_was_forgotten(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    verbose: int | str,
-    capsys: pytest.CaptureFixture[str],
+    t: Trial, verbose: int | str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without `verbose=0`, Keras prints nothing and the one bar is the same as with it."""
-    fit(model, bar, epochs=2, validation_data=FEW, verbose=verbose)
-    evaluate(model, bar, verbose=verbose)
-    predict(model, bar, verbose=verbose)
+    t.fit(epochs=2, validation_data=FEW, verbose=verbose)
+    t.evaluate(verbose=verbose)
+    t.predict(verbose=verbose)
     assert capsys.readouterr() == ("", "")
-    begun = [e.stage.label for e in renderer.events if e.kind == "begin"]
+    begun = [e.stage.label for e in t.renderer.events if e.kind == "begin"]
     assert begun == ["fit", *["train", "validation"] * 2, "evaluate", "predict"]
-    assert ends(renderer, "fit") == [(2, 2, "done")]
+    assert t.ends("fit") == [(2, 2, "done")]
 
 
 # Runs within runs.
@@ -787,78 +784,72 @@ def _inner(kind: str, model: keras.Model, *callbacks: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["evaluate", "predict"])
 @pytest.mark.parametrize("same", [True, False], ids=["the same bar", "another bar"])
-def test_a_run_at_an_epochs_end_nests_below_fit(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, kind: str, same: bool
-) -> None:
+def test_a_run_at_an_epochs_end_nests_below_fit(t: Trial, kind: str, same: bool) -> None:
     """A run that a callback starts at an epoch's end is shown below the fit, which goes on rightly."""
-    inner = bar if same else kbar.ProgressBar(RecordingRenderer())
+    inner = t.bar if same else kbar.ProgressBar(RecordingRenderer())
     seen: list[list[tuple[str, int]]] = []
 
     def look(batch: int, logs: object = None) -> None:
-        clock.advance(FRAME)
-        seen.append(nesting(renderer))
+        t.draw()
+        seen.append(t.nesting)
 
     def run(epoch: int, logs: object = None) -> None:
-        _inner(kind, model, inner, on(test_batch_end=look, predict_batch_end=look))
+        _inner(kind, t.model, inner, on(test_batch_end=look, predict_batch_end=look))
 
-    fit(model, bar, on(epoch_end=run), frames(clock), epochs=3, validation_data=FEW)
+    t.fit(on(epoch_end=run), t.frames, epochs=3, validation_data=FEW)
     above = [("fit", 0), ("train", 1), ("validation", 1)]
     assert all(stages == [*above, (kind, 1)] for stages in seen)
     assert len(seen) == 9
-    assert ends(renderer, kind) == [(3, 3, "done")] * 3
-    assert ends(renderer, "train") == [(10, 10, "done")] * 3
-    assert ends(renderer, "validation") == [(2, 2, "done")] * 3
-    assert totals(renderer, "validation") == [2, 2, 2]
-    assert ends(renderer, "fit") == [(3, 3, "done")]
-    assert [(epoch.title, epoch.done, epoch.outcome) for epoch in epochs(renderer)] == [
+    assert t.ends(kind) == [(3, 3, "done")] * 3
+    assert t.ends("train") == [(10, 10, "done")] * 3
+    assert t.ends("validation") == [(2, 2, "done")] * 3
+    assert t.totals("validation") == [2, 2, 2]
+    assert t.ends("fit") == [(3, 3, "done")]
+    assert [(epoch.title, epoch.done, epoch.outcome) for epoch in t.epochs] == [
         (f"epoch {i}/3", 10, "done") for i in (1, 2, 3)
     ]
 
 
 @pytest.mark.parametrize("kind", ["evaluate", "predict"])
 @pytest.mark.parametrize("same", [True, False], ids=["the same bar", "another bar"])
-def test_a_run_in_the_middle_of_an_epoch_nests_below_its_training(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, kind: str, same: bool
-) -> None:
+def test_a_run_in_the_middle_of_an_epoch_nests_below_its_training(t: Trial, kind: str, same: bool) -> None:
     """A run that a callback starts after a batch is shown below the training, which goes on from there."""
-    inner = bar if same else kbar.ProgressBar(RecordingRenderer())
+    inner = t.bar if same else kbar.ProgressBar(RecordingRenderer())
     seen: list[list[tuple[str, int, int]]] = []
 
     def look(batch: int, logs: object = None) -> None:
-        clock.advance(FRAME)
-        seen.append([(s.label, s.depth, s.done) for s in renderer.snapshots[-1].stages])
+        t.draw()
+        seen.append([(s.label, s.depth, s.done) for s in t.renderer.snapshots[-1].stages])
 
     def run(batch: int, logs: object = None) -> None:
         if batch == 4:
-            _inner(kind, model, inner, on(test_batch_end=look, predict_batch_end=look))
+            _inner(kind, t.model, inner, on(test_batch_end=look, predict_batch_end=look))
 
-    fit(model, bar, on(train_batch_end=run), frames(clock), epochs=2, validation_data=FEW)
+    t.fit(on(train_batch_end=run), t.frames, epochs=2, validation_data=FEW)
     assert seen == [[("fit", 0, epoch), ("train", 1, 5), (kind, 2, step)] for epoch in (0, 1) for step in (1, 2, 3)]
-    assert ends(renderer, kind) == [(3, 3, "done")] * 2
-    assert positions(renderer, "train")[:11] == list(range(11))
-    assert ends(renderer, "train") == [(10, 10, "done")] * 2
-    assert ends(renderer, "validation") == [(2, 2, "done")] * 2
-    assert ends(renderer, "fit") == [(2, 2, "done")]
+    assert t.ends(kind) == [(3, 3, "done")] * 2
+    assert t.positions("train")[:11] == list(range(11))
+    assert t.ends("train") == [(10, 10, "done")] * 2
+    assert t.ends("validation") == [(2, 2, "done")] * 2
+    assert t.ends("fit") == [(2, 2, "done")]
 
 
-def test_a_fit_within_a_fit_nests_below_it(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_fit_within_a_fit_nests_below_it(t: Trial) -> None:
     """Another model that a callback trains with the same bar is shown below, and the outer fit goes on."""
     other = make_model()
     seen: list[list[tuple[str, int]]] = []
 
     def look(batch: int, logs: object = None) -> None:
-        seen.append(nesting(renderer))
+        seen.append(t.nesting)
 
     def run(batch: int, logs: object = None) -> None:
         if batch == 4:
-            _inner("fit", other, bar, frames(clock), on(train_batch_end=look))
+            _inner("fit", other, t.bar, t.frames, on(train_batch_end=look))
 
-    fit(model, bar, on(train_batch_end=run), frames(clock))
+    t.fit(on(train_batch_end=run), t.frames)
     assert seen == [[("fit", 0), ("train", 1), ("fit", 2), ("train", 3)]] * 3
-    assert ends(renderer, "fit") == [(1, 1, "done")] * 2
-    assert ends(renderer, "train") == [(3, 3, "done"), (10, 10, "done")]
+    assert t.ends("fit") == [(1, 1, "done")] * 2
+    assert t.ends("train") == [(3, 3, "done"), (10, 10, "done")]
 
 
 @pytest.mark.parametrize("screen", [True, False])
@@ -879,57 +870,51 @@ def test_another_bar_within_a_run_draws_where_it_should(model: keras.Model, cloc
 
 @pytest.mark.parametrize("first", [True, False], ids=["ahead of the bar", "behind the bar"])
 @pytest.mark.parametrize("hook", ["epoch_begin", "train_batch_end", "epoch_end"])
-def test_a_failed_run_within_a_run_leaves_the_outer_one_counting(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, hook: str, first: bool
-) -> None:
+def test_a_failed_run_within_a_run_leaves_the_outer_one_counting(t: Trial, hook: str, first: bool) -> None:
     """After a callback has caught the failure of an evaluation with the same bar, the fit counts on."""
 
     def run(index: int, logs: object = None) -> None:
         if index == (4 if hook == "train_batch_end" else 0):
-            failing(lambda: evaluate(model, bar, on(test_batch_end=raising(Boom(), 2))))
+            failing(lambda: t.evaluate(on(test_batch_end=raising(Boom(), 2))))
 
-    callbacks = [on(**{hook: run}), bar] if first else [bar, on(**{hook: run})]
-    fit(model, *callbacks, frames(clock), epochs=2, validation_data=FEW)
+    callbacks = [on(**{hook: run}), t.bar] if first else [t.bar, on(**{hook: run})]
+    fit(t.model, *callbacks, t.frames, epochs=2, validation_data=FEW)
     failures = 2 if hook == "train_batch_end" else 1
-    assert [(done, total) for done, total, _ in ends(renderer, "evaluate")] == [(3, 10)] * failures
-    assert set(positions(renderer, "train")) == set(range(11))
-    assert ends(renderer, "train") == [(10, 10, "done")] * 2
-    assert ends(renderer, "validation") == [(2, 2, "done")] * 2
-    assert [(epoch.done, epoch.outcome) for epoch in epochs(renderer)] == [(10, "done")] * 2
-    assert ends(renderer, "fit") == [(2, 2, "done")]
+    assert [(done, total) for done, total, _ in t.ends("evaluate")] == [(3, 10)] * failures
+    assert set(t.positions("train")) == set(range(11))
+    assert t.ends("train") == [(10, 10, "done")] * 2
+    assert t.ends("validation") == [(2, 2, "done")] * 2
+    assert [(epoch.done, epoch.outcome) for epoch in t.epochs] == [(10, "done")] * 2
+    assert t.ends("fit") == [(2, 2, "done")]
 
 
-def test_a_failed_fit_within_a_fit_leaves_the_outer_one_counting(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_failed_fit_within_a_fit_leaves_the_outer_one_counting(t: Trial) -> None:
     """After a callback has caught the failure of a fit with the same bar, the outer fit counts on to its end."""
     other = make_model()
 
     def run(batch: int, logs: object = None) -> None:
         if batch == 4:
-            failing(lambda: fit(other, bar, on(train_batch_end=raising(Boom(), 1)), x=BATCHES.take(3)))
+            failing(lambda: fit(other, t.bar, on(train_batch_end=raising(Boom(), 1)), x=BATCHES.take(3)))
 
-    fit(model, bar, on(train_batch_end=run), frames(clock), validation_data=FEW)
-    assert [(done, total) for done, total, _ in ends(renderer, "train")] == [(2, 3), (10, 10)]
-    assert [(done, total) for done, total, _ in ends(renderer, "fit")] == [(0, 1), (1, 1)]
-    assert ends(renderer, "train")[-1] == (10, 10, "done")
-    assert ends(renderer, "validation") == [(2, 2, "done")]
-    assert [(epoch.done, epoch.outcome) for epoch in epochs(renderer)] == [(10, "done")]
-    assert ends(renderer, "fit")[-1] == (1, 1, "done")
+    t.fit(on(train_batch_end=run), t.frames, validation_data=FEW)
+    assert [(done, total) for done, total, _ in t.ends("train")] == [(2, 3), (10, 10)]
+    assert [(done, total) for done, total, _ in t.ends("fit")] == [(0, 1), (1, 1)]
+    assert t.ends("train")[-1] == (10, 10, "done")
+    assert t.ends("validation") == [(2, 2, "done")]
+    assert [(epoch.done, epoch.outcome) for epoch in t.epochs] == [(10, "done")]
+    assert t.ends("fit")[-1] == (1, 1, "done")
 
 
-def test_another_model_evaluated_within_a_run_costs_validation_no_total(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_another_model_evaluated_within_a_run_costs_validation_no_total(t: Trial) -> None:
     """A second model evaluated with the same bar in mid-epoch does not make the validation's length unknown."""
     other = make_model()
 
     def run(batch: int, logs: object = None) -> None:
         if batch == 4:
-            evaluate(other, bar)
+            evaluate(other, t.bar)
 
-    fit(model, bar, on(train_batch_end=run), validation_data=FEW)
-    assert totals(renderer, "validation") == [2]
+    t.fit(on(train_batch_end=run), validation_data=FEW)
+    assert t.totals("validation") == [2]
 
 
 def test_a_fit_nests_in_a_track_and_the_screen_is_the_outermosts(model: keras.Model, clock: FakeClock) -> None:
@@ -979,48 +964,44 @@ def _end_training(bar: kbar.ProgressBar) -> None:
     bar.on_train_end()
 
 
-def test_hooks_from_threads_in_reverse_order_never_go_back(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_hooks_from_threads_in_reverse_order_never_go_back(t: Trial) -> None:
     """Of each eight steps, on eight threads, the last lands first: the position shown only ever grows."""
-    _begin_training(bar, 400)
+    _begin_training(t.bar, 400)
     turns = [threading.Semaphore(0) for _ in range(8)]
     turns[7].release()
 
     def work(number: int) -> None:
         for batch in range(number, 400, 8):
             assert turns[number].acquire(timeout=20)
-            bar.on_train_batch_end(batch, {"loss": float(batch)})
-            clock.advance(FRAME)
+            t.bar.on_train_batch_end(batch, {"loss": float(batch)})
+            t.draw()
             turns[number - 1].release()
 
     _in_threads(8, work)
-    assert positions(renderer, "train") == [0, *range(8, 401, 8)]
-    metrics = {view.done: view.metrics for view in views(renderer, "train") if view.done}
+    assert t.positions("train") == [0, *range(8, 401, 8)]
+    metrics = {view.done: view.metrics for view in t.views("train") if view.done}
     assert metrics == {done: (("loss", float(done - 1)),) for done in range(8, 401, 8)}
-    _end_training(bar)
-    assert ends(renderer, "train") == [(400, 400, "done")]
+    _end_training(t.bar)
+    assert t.ends("train") == [(400, 400, "done")]
 
 
-def test_hooks_from_racing_threads_lose_no_step(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_hooks_from_racing_threads_lose_no_step(t: Trial) -> None:
     """Eight threads that take steps from one queue and race end at the last step; no frame goes back."""
     steps = 4000
-    _begin_training(bar, steps)
+    _begin_training(t.bar, steps)
     queue, lock = iter(range(steps)), threading.Lock()
 
     def work(number: int) -> None:
         if number == 0:  # the only one that draws
             for _ in range(200):
-                clock.advance(FRAME)
+                t.draw()
             return
         while True:
             with lock:
                 batch = next(queue, None)
             if batch is None:
                 return
-            bar.on_train_batch_end(batch, {"loss": float(batch)})
+            t.bar.on_train_batch_end(batch, {"loss": float(batch)})
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -1028,12 +1009,12 @@ def test_hooks_from_racing_threads_lose_no_step(
         _in_threads(9, work)
     finally:
         sys.setswitchinterval(interval)
-    clock.advance(FRAME)
-    seen = [view.done for view in views(renderer, "train")]
+    t.draw()
+    seen = [view.done for view in t.views("train")]
     assert seen == sorted(seen)
     assert seen[-1] == steps
-    _end_training(bar)
-    assert ends(renderer, "train") == [(steps, steps, "done")]
+    _end_training(t.bar)
+    assert t.ends("train") == [(steps, steps, "done")]
 
 
 class Pooled(kbar.ProgressBar):
@@ -1143,16 +1124,14 @@ def test_steps_that_land_during_a_run_within_still_count(
     assert ends(renderer, "fit") == [(1, 1, "done")]
 
 
-def test_fit_on_another_thread(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_fit_on_another_thread(t: Trial) -> None:
     """A fit on a thread of its own is shown like any, and one that fails there is closed."""
-    _in_threads(1, lambda _: fit(model, bar, frames(clock)))
-    assert ends(renderer, "fit") == [(1, 1, "done")]
-    assert positions(renderer, "train") == list(range(11))
-    _in_threads(1, lambda _: failing(lambda: fit(model, bar, on(train_batch_end=raising(Boom(), 2)))))
-    clock.advance(FRAME)
-    done, total, outcome = ends(renderer, "train")[-1]
+    _in_threads(1, lambda _: t.fit(t.frames))
+    assert t.ends("fit") == [(1, 1, "done")]
+    assert t.positions("train") == list(range(11))
+    _in_threads(1, lambda _: failing(lambda: t.fit(on(train_batch_end=raising(Boom(), 2)))))
+    t.draw()
+    done, total, outcome = t.ends("train")[-1]
     assert (done, total) == (3, 10)
     assert outcome == "error"
 
@@ -1165,85 +1144,66 @@ def _closed_by(renderer: RecordingRenderer) -> dict[str, tuple[int, int | None, 
 
 
 @pytest.mark.parametrize("error", [Boom("mine"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
-def test_the_exception_arrives_unchanged(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, error: BaseException
-) -> None:
+def test_the_exception_arrives_unchanged(t: Trial, error: BaseException) -> None:
     """What a callback raises is what `fit`, `evaluate` and `predict` raise, the very object."""
     hook = raising(error, 2)
-    assert failing(lambda: fit(model, bar, on(train_batch_end=hook))) is error
-    assert failing(lambda: evaluate(model, bar, on(test_batch_end=hook))) is error
-    assert failing(lambda: predict(model, bar, on(predict_batch_end=hook))) is error
-    assert failing(lambda: fit(model, bar, on(test_batch_end=hook), validation_data=BATCHES)) is error
+    assert failing(lambda: t.fit(on(train_batch_end=hook))) is error
+    assert failing(lambda: t.evaluate(on(test_batch_end=hook))) is error
+    assert failing(lambda: t.predict(on(predict_batch_end=hook))) is error
+    assert failing(lambda: t.fit(on(test_batch_end=hook), validation_data=BATCHES)) is error
 
 
 @pytest.mark.parametrize("error", [Boom(), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
-def test_the_next_frame_closes_what_an_exception_left(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, error: BaseException
-) -> None:
+def test_the_next_frame_closes_what_an_exception_left(t: Trial, error: BaseException) -> None:
     """When `fit` has left the stack by an exception, the next frame ends its stages where they were."""
-    failing(lambda: fit(model, bar, on(train_batch_end=raising(error, 2)), frames(clock), epochs=5))
-    assert _closed_by(renderer) == {}  # nobody has told it yet
-    clock.advance(FRAME)
-    closed = _closed_by(renderer)
+    failing(lambda: t.fit(on(train_batch_end=raising(error, 2)), t.frames, epochs=5))
+    assert _closed_by(t.renderer) == {}  # nobody has told it yet
+    t.draw()
+    closed = _closed_by(t.renderer)
     assert {label: stage[:2] for label, stage in closed.items()} == {"fit": (0, 5), "train": (3, 10)}
     assert {outcome for _, _, outcome in closed.values()} == {"error"}
-    assert renderer.closed == 1
-    assert epochs(renderer) == []
+    assert t.renderer.closed == 1
+    assert t.epochs == []
 
 
 @pytest.mark.parametrize("kind", ["evaluate", "predict", "fit"])
-def test_the_next_run_closes_what_an_exception_left(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, kind: str
-) -> None:
+def test_the_next_run_closes_what_an_exception_left(t: Trial, kind: str) -> None:
     """The beginning of the next run, even with another bar, ends what an exception has left open."""
-    failing(lambda: fit(model, bar, on(train_batch_end=raising(Boom(), 2)), epochs=5))
+    failing(lambda: t.fit(on(train_batch_end=raising(Boom(), 2)), epochs=5))
     other = RecordingRenderer()
-    _inner(kind, model, kbar.ProgressBar(other))
-    closed = _closed_by(renderer)
+    _inner(kind, t.model, kbar.ProgressBar(other))
+    closed = _closed_by(t.renderer)
     assert {label: stage[:2] for label, stage in closed.items()} == {"fit": (0, 5), "train": (3, 10)}
     assert {outcome for _, _, outcome in closed.values()} == {"error"}
     assert [e.stage.depth for e in happened(other, "begin", kind)] == [0]
-    assert not any(e.stage.label == kind and e.stage.total in (1, 3) for e in renderer.events)
+    assert not any(e.stage.label == kind and e.stage.total in (1, 3) for e in t.renderer.events)
 
 
 @pytest.mark.parametrize(
     ("error", "outcome"), [(Boom(), "error"), (KeyboardInterrupt(), "interrupted")], ids=["error", "Ctrl-C"]
 )
-def test_while_the_exception_is_handled_its_kind_is_known(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    error: BaseException,
-    outcome: str,
-) -> None:
+def test_while_the_exception_is_handled_its_kind_is_known(t: Trial, error: BaseException, outcome: str) -> None:
     """A frame drawn in the `except` block shows whether an error or Ctrl-C has ended the run."""
     try:
-        fit(model, bar, on(train_batch_end=raising(error, 2)))
+        t.fit(on(train_batch_end=raising(error, 2)))
     except (Boom, KeyboardInterrupt):
-        clock.advance(FRAME)
-    assert _closed_by(renderer) == {"fit": (0, 1, outcome), "train": (3, 10, outcome)}
+        t.draw()
+    assert _closed_by(t.renderer) == {"fit": (0, 1, outcome), "train": (3, 10, outcome)}
 
 
 @pytest.mark.parametrize(
     ("error", "outcome"), [(Boom(), "error"), (KeyboardInterrupt(), "interrupted")], ids=["error", "Ctrl-C"]
 )
 def test_the_exception_that_the_interpreter_has_shown_is_known(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    error: BaseException,
-    outcome: str,
-    monkeypatch: pytest.MonkeyPatch,
+    t: Trial, error: BaseException, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception that nobody caught, as in an interactive session, tells how the run ended."""
     try:
-        fit(model, bar, on(train_batch_end=raising(error, 2)))
+        t.fit(on(train_batch_end=raising(error, 2)))
     except (Boom, KeyboardInterrupt) as caught:
         monkeypatch.setattr(sys, "last_value", caught, raising=False)
-    clock.advance(FRAME)
-    assert _closed_by(renderer) == {"fit": (0, 1, outcome), "train": (3, 10, outcome)}
+    t.draw()
+    assert _closed_by(t.renderer) == {"fit": (0, 1, outcome), "train": (3, 10, outcome)}
 
 
 @pytest.mark.parametrize(
@@ -1251,57 +1211,47 @@ def test_the_exception_that_the_interpreter_has_shown_is_known(
 )
 @pytest.mark.parametrize("kind", ["fit", "evaluate", "predict"])
 def test_as_a_context_manager_it_ends_what_an_exception_left_at_once(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    error: BaseException,
-    outcome: str,
-    kind: str,
+    t: Trial, error: BaseException, outcome: str, kind: str
 ) -> None:
     """Around a run that fails, ``with bar:`` shows at once how it ended, and lets the exception through."""
     hook = raising(error, 1)
 
     def run() -> None:
-        with bar as entered:
-            assert entered is bar
-            _inner(kind, model, bar, on(train_batch_end=hook, test_batch_end=hook, predict_batch_end=hook))
+        with t.bar as entered:
+            assert entered is t.bar
+            _inner(kind, t.model, t.bar, on(train_batch_end=hook, test_batch_end=hook, predict_batch_end=hook))
 
     assert failing(run) is error
-    assert renderer.closed == 1
+    assert t.renderer.closed == 1
     if kind == "fit":
-        assert _closed_by(renderer) == {"fit": (0, 1, outcome), "train": (2, 3, outcome)}
+        assert _closed_by(t.renderer) == {"fit": (0, 1, outcome), "train": (2, 3, outcome)}
     else:
-        assert ends(renderer, kind) == [(2, 3, outcome)]
+        assert t.ends(kind) == [(2, 3, outcome)]
 
 
-def test_a_context_manager_around_a_whole_run_changes_nothing(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_context_manager_around_a_whole_run_changes_nothing(t: Trial) -> None:
     """A run that succeeds within ``with bar:`` is done, and no end is told twice."""
-    with bar:
-        fit(model, bar)
-        evaluate(model, bar)
-    assert ends(renderer, "fit") == [(1, 1, "done")]
-    assert ends(renderer, "evaluate") == [(10, 10, "done")]
+    with t.bar:
+        t.fit()
+        t.evaluate()
+    assert t.ends("fit") == [(1, 1, "done")]
+    assert t.ends("evaluate") == [(10, 10, "done")]
 
 
 @ran_out
-def test_failing_data_ends_the_run_as_without_a_bar(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_failing_data_ends_the_run_as_without_a_bar(t: Trial) -> None:
     """An exception in the data arrives as it does without a bar, and the stages are closed where they were."""
 
     def broken() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield from generator(5)
         raise Boom("in the data")
 
-    plain = failing(lambda: fit(model, x=broken()))
-    with_bar = failing(lambda: fit(model, bar, frames(clock), x=broken()))
+    plain = failing(lambda: fit(t.model, x=broken()))
+    with_bar = failing(lambda: t.fit(t.frames, x=broken()))
     assert type(with_bar) is type(plain)
     assert "in the data" in str(with_bar)
-    clock.advance(FRAME)
-    closed = _closed_by(renderer)
+    t.draw()
+    closed = _closed_by(t.renderer)
     assert closed["fit"][0] == 0
     assert closed["train"][0] == 5
     assert {outcome for _, _, outcome in closed.values()} == {"error"}
@@ -1353,28 +1303,24 @@ def positions_since(renderer: RecordingRenderer, start: int, label: str) -> list
     return [position for position, _ in itertools.groupby(stage.done for stage in stages)]
 
 
-def test_an_exception_in_validation_closes_all_stages(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_an_exception_in_validation_closes_all_stages(t: Trial) -> None:
     """When validation fails, its bar ends where it was; the training before it is done, the fit is not."""
-    failing(lambda: fit(model, bar, on(test_batch_end=raising(Boom(), 1)), validation_data=BATCHES))
-    clock.advance(FRAME)
-    assert ends(renderer, "train") == [(10, 10, "done")]
-    assert ends(renderer, "validation") == [(2, 10, "error")]
-    assert ends(renderer, "fit") == [(0, 1, "error")]
+    failing(lambda: t.fit(on(test_batch_end=raising(Boom(), 1)), validation_data=BATCHES))
+    t.draw()
+    assert t.ends("train") == [(10, 10, "done")]
+    assert t.ends("validation") == [(2, 10, "error")]
+    assert t.ends("fit") == [(0, 1, "error")]
 
 
-def test_an_exception_after_an_epoch_keeps_the_epochs_line(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_an_exception_after_an_epoch_keeps_the_epochs_line(t: Trial) -> None:
     """A callback that fails at the end of the second epoch costs neither epoch its line."""
-    failing(lambda: fit(model, bar, on(epoch_end=raising(Boom(), 1)), epochs=5))
-    clock.advance(FRAME)
-    assert [(epoch.title, epoch.done, epoch.outcome) for epoch in epochs(renderer)] == [
+    failing(lambda: t.fit(on(epoch_end=raising(Boom(), 1)), epochs=5))
+    t.draw()
+    assert [(epoch.title, epoch.done, epoch.outcome) for epoch in t.epochs] == [
         ("epoch 1/5", 10, "done"),
         ("epoch 2/5", 10, "done"),
     ]
-    assert [(done, total) for done, total, _ in ends(renderer, "fit")] == [(2, 5)]
+    assert [(done, total) for done, total, _ in t.ends("fit")] == [(2, 5)]
 
 
 # Exceptions that somebody catches.
@@ -1395,88 +1341,70 @@ class Prunes(keras.callbacks.Callback):
 @pytest.mark.parametrize("validation", [FEW, None], ids=["with validation", "without"])
 @pytest.mark.parametrize("at", [0, 2])
 def test_an_epoch_that_was_done_when_a_trial_is_pruned_counts_and_has_its_line(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, validation: Any, at: int
+    t: Trial, validation: Any, at: int
 ) -> None:
     logs: dict[str, float] = {}
     keeps = on(epoch_end=lambda epoch, told: logs.update(told))
     with contextlib.suppress(Boom):
-        fit(model, keeps, Prunes(at), bar, epochs=4, validation_data=validation)
-    clock.advance(FRAME)
-    assert ends(renderer, "fit") == [(at + 1, 4, "error")]
-    assert ends(renderer, "train") == [(10, 10, "done")] * (at + 1)
-    assert [(epoch.title, epoch.done) for epoch in epochs(renderer)] == [
-        (f"epoch {n + 1}/4", 10) for n in range(at + 1)
-    ]
-    assert dict(epochs(renderer)[-1].metrics) == pytest.approx(logs)
+        fit(t.model, keeps, Prunes(at), t.bar, epochs=4, validation_data=validation)
+    t.draw()
+    assert t.ends("fit") == [(at + 1, 4, "error")]
+    assert t.ends("train") == [(10, 10, "done")] * (at + 1)
+    assert [(epoch.title, epoch.done) for epoch in t.epochs] == [(f"epoch {n + 1}/4", 10) for n in range(at + 1)]
+    assert dict(t.epochs[-1].metrics) == pytest.approx(logs)
     assert ("val_loss" in logs) == (validation is not None)
 
 
-def test_a_validation_that_has_not_begun_is_not_counted_as_done(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_validation_that_has_not_begun_is_not_counted_as_done(t: Trial) -> None:
     """Neither in the last step of training nor at the beginning of the validation, in any epoch."""
 
     def fail(logs: object = None) -> None:
         raise Boom
 
-    for callbacks, number in (([bar, on(train_batch_end=raising(Boom(), 9))], 0), ([on(test_begin=fail), bar], 0)):
+    for callbacks, number in (([t.bar, on(train_batch_end=raising(Boom(), 9))], 0), ([on(test_begin=fail), t.bar], 0)):
         with contextlib.suppress(Boom):
-            fit(model, *callbacks, epochs=4, validation_data=FEW)
-        clock.advance(FRAME)
-        assert ends(renderer, "fit")[-1] == (number, 4, "error")
-        assert ends(renderer, "train")[-1] == (10, 10, "done")
-        assert epochs(renderer) == []
+            fit(t.model, *callbacks, epochs=4, validation_data=FEW)
+        t.draw()
+        assert t.ends("fit")[-1] == (number, 4, "error")
+        assert t.ends("train")[-1] == (10, 10, "done")
+        assert t.epochs == []
 
 
 @pytest.mark.parametrize(("frequency", "counts"), [(2, 1), (1, 0), ([2], 1), ([1], 0)])
-def test_an_epoch_whose_validation_is_not_due_counts_without_it(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    frequency: Any,
-    counts: int,
-) -> None:
+def test_an_epoch_whose_validation_is_not_due_counts_without_it(t: Trial, frequency: Any, counts: int) -> None:
     with contextlib.suppress(Boom):
-        callbacks = [bar, on(train_batch_end=raising(Boom(), 9))]
-        fit(model, *callbacks, epochs=4, validation_data=FEW, validation_freq=frequency)
-    clock.advance(FRAME)
-    assert ends(renderer, "fit") == [(counts, 4, "error")]
+        callbacks = [t.bar, on(train_batch_end=raising(Boom(), 9))]
+        fit(t.model, *callbacks, epochs=4, validation_data=FEW, validation_freq=frequency)
+    t.draw()
+    assert t.ends("fit") == [(counts, 4, "error")]
 
 
 @pytest.mark.parametrize("frame", [True, False], ids=["a frame in the handler", "none"])
 @pytest.mark.parametrize("error", [Boom, KeyboardInterrupt])
 def test_a_fit_that_somebody_catches_ends_right_after_the_handler(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    error: type[BaseException],
-    frame: bool,
+    t: Trial, error: type[BaseException], frame: bool
 ) -> None:
     """As interrupted if that was seen while Ctrl-C was handled; else all that is known is that it failed."""
     try:
-        fit(model, bar, on(train_batch_end=raising(error, 2)), epochs=4)
+        t.fit(on(train_batch_end=raising(error, 2)), epochs=4)
     except error:
         if frame:
-            clock.advance(FRAME)
+            t.draw()
     current().before_print()
     outcome = "interrupted" if frame and error is KeyboardInterrupt else "error"
-    assert ends(renderer, "train") == [(3, 10, outcome)]
-    assert ends(renderer, "fit") == [(0, 4, outcome)]
-    assert renderer.closed == 1
+    assert t.ends("train") == [(3, 10, outcome)]
+    assert t.ends("fit") == [(0, 4, outcome)]
+    assert t.renderer.closed == 1
 
 
-def test_an_exception_handled_around_a_fit_says_nothing_of_it(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_an_exception_handled_around_a_fit_says_nothing_of_it(t: Trial) -> None:
     try:
         raise KeyboardInterrupt
     except KeyboardInterrupt:
         with contextlib.suppress(Boom):
-            fit(model, bar, on(train_batch_end=raising(Boom(), 2)))
-        clock.advance(FRAME)
-    assert ends(renderer, "fit") == [(0, 1, "error")]
+            t.fit(on(train_batch_end=raising(Boom(), 2)))
+        t.draw()
+    assert t.ends("fit") == [(0, 1, "error")]
 
 
 def test_nothing_of_a_failed_fit_is_alive_once_its_bars_are_gone(model: keras.Model, clock: FakeClock) -> None:
@@ -1516,51 +1444,45 @@ def test_nothing_of_a_failed_fit_is_alive_once_its_bars_are_gone(model: keras.Mo
 # When an epoch's line comes.
 
 
-def test_an_epochs_line_comes_before_what_the_next_epochs_callbacks_do(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_an_epochs_line_comes_before_what_the_next_epochs_callbacks_do(t: Trial) -> None:
     """Unless a callback behind the bar has an `on_epoch_end`, which may add to the epoch's logs."""
 
     def shown_at(*callbacks: Any) -> list[int]:
         seen: list[int] = []
-        renderer.snapshots.clear()
-        look = on(epoch_begin=lambda epoch, logs: seen.append(len(epochs(renderer))))
+        t.renderer.snapshots.clear()
+        look = on(epoch_begin=lambda epoch, logs: seen.append(len(t.epochs)))
         fit(make_model(), look, *callbacks, epochs=3)
-        assert len(epochs(renderer)) == 3
+        assert len(t.epochs) == 3
         return seen
 
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
-    assert shown_at(bar) == [0, 1, 2]
-    assert shown_at(schedule, bar) == [0, 1, 2]
-    assert shown_at(bar, on(train_batch_end=lambda batch, logs: None)) == [0, 1, 2]
-    assert shown_at(bar, keras.callbacks.History()) == [0, 1, 2]
-    assert shown_at(bar, schedule) == [0, 0, 1]
-    assert shown_at(bar, on(epoch_end=lambda epoch, logs: None)) == [0, 0, 1]
+    assert shown_at(t.bar) == [0, 1, 2]
+    assert shown_at(schedule, t.bar) == [0, 1, 2]
+    assert shown_at(t.bar, on(train_batch_end=lambda batch, logs: None)) == [0, 1, 2]
+    assert shown_at(t.bar, keras.callbacks.History()) == [0, 1, 2]
+    assert shown_at(t.bar, schedule) == [0, 0, 1]
+    assert shown_at(t.bar, on(epoch_end=lambda epoch, logs: None)) == [0, 0, 1]
 
 
 # Metrics.
 
 
-def test_metrics_added_by_later_callbacks_are_in_the_epochs_line(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_metrics_added_by_later_callbacks_are_in_the_epochs_line(t: Trial) -> None:
     """What a callback behind the bar adds to the epoch's logs stands in that epoch's line, the last one included."""
 
     def add(epoch: int, logs: dict[str, float]) -> None:
         logs["learning_rate"] = 10.0 + epoch
 
-    fit(model, bar, on(epoch_end=add), frames(clock), epochs=3)
-    assert [dict(epoch.metrics)["learning_rate"] for epoch in epochs(renderer)] == [10.0, 11.0, 12.0]
-    assert [e.kind for e in renderer.events][-2:] == ["epoch", "end"]
+    t.fit(on(epoch_end=add), t.frames, epochs=3)
+    assert [dict(epoch.metrics)["learning_rate"] for epoch in t.epochs] == [10.0, 11.0, 12.0]
+    assert [e.kind for e in t.renderer.events][-2:] == ["epoch", "end"]
 
 
-def test_a_real_scheduler_behind_the_bar_is_in_the_epochs_line(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_real_scheduler_behind_the_bar_is_in_the_epochs_line(t: Trial) -> None:
     """The learning rate that Keras's `LearningRateScheduler` tells is in each epoch's line."""
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
-    fit(make_model(), bar, schedule, epochs=2)
-    assert [dict(epoch.metrics)["learning_rate"] for epoch in epochs(renderer)] == pytest.approx([0.1, 0.05])
+    fit(make_model(), t.bar, schedule, epochs=2)
+    assert [dict(epoch.metrics)["learning_rate"] for epoch in t.epochs] == pytest.approx([0.1, 0.05])
 
 
 def test_metric_patterns_select_and_order(clock: FakeClock, renderer: RecordingRenderer) -> None:
@@ -1572,12 +1494,10 @@ def test_metric_patterns_select_and_order(clock: FakeClock, renderer: RecordingR
     assert {tuple(n for n, _ in view.metrics) for view in views(renderer, "train") if view.done} == {("mae",)}
 
 
-def test_without_patterns_losses_come_first(
-    clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_without_patterns_losses_come_first(t: Trial) -> None:
     """All metrics are shown by default, loss and validation loss before the others."""
-    fit(make_model(metrics=["mae"]), bar, validation_data=FEW)
-    assert [name for name, _ in epochs(renderer)[0].metrics] == ["loss", "val_loss", "mae", "val_mae"]
+    fit(make_model(metrics=["mae"]), t.bar, validation_data=FEW)
+    assert [name for name, _ in t.epochs[0].metrics] == ["loss", "val_loss", "mae", "val_mae"]
 
 
 def test_patterns_that_match_nothing_are_told_once(clock: FakeClock, renderer: RecordingRenderer) -> None:
@@ -1739,27 +1659,20 @@ ODD: dict[str, list[tuple[str, tuple[Any, ...]]]] = {
 
 @pytest.mark.parametrize("told", [True, False], ids=["with set_params", "without set_params"])
 @pytest.mark.parametrize("hooks", ODD.values(), ids=ODD)
-def test_hooks_at_odd_times_do_no_harm(
-    model: keras.Model,
-    clock: FakeClock,
-    bar: kbar.ProgressBar,
-    renderer: RecordingRenderer,
-    hooks: list[tuple[str, tuple[Any, ...]]],
-    told: bool,
-) -> None:
+def test_hooks_at_odd_times_do_no_harm(t: Trial, hooks: list[tuple[str, tuple[Any, ...]]], told: bool) -> None:
     """Hooks that are missing, out of order or repeated raise nothing and warn of nothing, and a real fit then works."""
     if told:
-        bar.set_params({"epochs": 3, "steps": 10, "verbose": 0})
+        t.bar.set_params({"epochs": 3, "steps": 10, "verbose": 0})
     for name, arguments in hooks:
-        getattr(bar, name)(*arguments)
-        clock.advance(FRAME)
-    with bar:
+        getattr(t.bar, name)(*arguments)
+        t.draw()
+    with t.bar:
         pass  # ends what the hooks may have left open
-    renderer.snapshots.clear()
-    fit(model, bar, frames(clock))
-    assert nesting(renderer)[0] == ("fit", 0)
-    assert ends(renderer, "fit") == [(1, 1, "done")]
-    assert positions(renderer, "train") == list(range(11))
+    t.renderer.snapshots.clear()
+    t.fit(t.frames)
+    assert t.nesting[0] == ("fit", 0)
+    assert t.ends("fit") == [(1, 1, "done")]
+    assert t.positions("train") == list(range(11))
 
 
 # What stays.
@@ -1801,17 +1714,17 @@ class Wrapped(keras.Model):
         return history.history
 
 
-def test_a_model_that_overrides_fit(clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer) -> None:
+def test_a_model_that_overrides_fit(t: Trial) -> None:
     """A subclass whose `fit` calls Keras's is shown as any, also after an exception has ended it."""
     model = Wrapped()
     model.compile(loss="mse", optimizer="sgd")
-    fit(model, bar, frames(clock))
-    failing(lambda: fit(model, bar, on(train_batch_end=raising(Boom(), 2))))
-    clock.advance(FRAME)
-    assert [(done, total) for done, total, _ in ends(renderer, "train")] == [(10, 10), (3, 10)]
-    fit(model, bar, frames(clock), epochs=2)
-    assert ends(renderer, "fit")[-1] == (2, 2, "done")
-    assert [e.stage.depth for e in happened(renderer, "begin", "fit")] == [0, 0, 0]
+    fit(model, t.bar, t.frames)
+    failing(lambda: fit(model, t.bar, on(train_batch_end=raising(Boom(), 2))))
+    t.draw()
+    assert [(done, total) for done, total, _ in t.ends("train")] == [(10, 10), (3, 10)]
+    fit(model, t.bar, t.frames, epochs=2)
+    assert t.ends("fit")[-1] == (2, 2, "done")
+    assert [e.stage.depth for e in t.happened("begin", "fit")] == [0, 0, 0]
 
 
 def _drive(callbacks: keras.callbacks.CallbackList, model: keras.Model, clock: FakeClock, epochs: int) -> None:
@@ -1838,23 +1751,19 @@ def _callbacks(model: keras.Model, *callbacks: Any, epochs: int) -> keras.callba
     return keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, steps=5, verbose=0)
 
 
-def test_a_loop_driven_by_hand(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_loop_driven_by_hand(t: Trial) -> None:
     """A hand-written loop that calls the hooks through a `CallbackList` is shown like `fit`."""
-    _drive(_callbacks(model, bar, epochs=2), model, clock, epochs=2)
-    assert totals(renderer, "train") == [5, 5]
-    assert ends(renderer, "train") == [(5, 5, "done")] * 2
-    assert totals(renderer, "validation") == [None, 2]
-    assert ends(renderer, "fit") == [(2, 2, "done")]
-    assert positions(renderer, "train")[:6] == list(range(6))
+    _drive(_callbacks(t.model, t.bar, epochs=2), t.model, t.clock, epochs=2)
+    assert t.totals("train") == [5, 5]
+    assert t.ends("train") == [(5, 5, "done")] * 2
+    assert t.totals("validation") == [None, 2]
+    assert t.ends("fit") == [(2, 2, "done")]
+    assert t.positions("train")[:6] == list(range(6))
 
 
 @pytest.mark.parametrize("again", ["the same list", "a new list"])
 @pytest.mark.parametrize("at", ["epoch_begin", "train_batch_end", "test_batch_end", "epoch_end"])
-def test_a_second_loop_driven_by_hand_after_an_exception(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer, again: str, at: str
-) -> None:
+def test_a_second_loop_driven_by_hand_after_an_exception(t: Trial, again: str, at: str) -> None:
     """When an exception has ended a hand-written loop, the next one with the same bar is outermost and complete."""
     failures = iter([Boom()])
 
@@ -1862,31 +1771,29 @@ def test_a_second_loop_driven_by_hand_after_an_exception(
         for error in failures:
             raise error
 
-    callbacks = _callbacks(model, bar, on(**{at: fail_once}), epochs=2)
-    failing(lambda: _drive(callbacks, model, clock, epochs=2))
-    clock.advance(FRAME)
+    callbacks = _callbacks(t.model, t.bar, on(**{at: fail_once}), epochs=2)
+    failing(lambda: _drive(callbacks, t.model, t.clock, epochs=2))
+    t.draw()
     if again == "a new list":
-        callbacks = _callbacks(model, bar, epochs=2)
-    _drive(callbacks, model, clock, epochs=2)
-    assert [e.stage.depth for e in happened(renderer, "begin", "fit")] == [0, 0]
-    assert [outcome for _, _, outcome in ends(renderer, "fit")] == ["error", "done"]
-    assert ends(renderer, "fit")[-1] == (2, 2, "done")
-    assert ends(renderer, "train")[-2:] == [(5, 5, "done")] * 2
-    assert nesting(renderer) == [("fit", 0)]
+        callbacks = _callbacks(t.model, t.bar, epochs=2)
+    _drive(callbacks, t.model, t.clock, epochs=2)
+    assert [e.stage.depth for e in t.happened("begin", "fit")] == [0, 0]
+    assert [outcome for _, _, outcome in t.ends("fit")] == ["error", "done"]
+    assert t.ends("fit")[-1] == (2, 2, "done")
+    assert t.ends("train")[-2:] == [(5, 5, "done")] * 2
+    assert t.nesting == [("fit", 0)]
 
 
-def test_a_failed_loop_driven_by_hand_makes_way_for_another_bar(
-    model: keras.Model, clock: FakeClock, bar: kbar.ProgressBar, renderer: RecordingRenderer
-) -> None:
+def test_a_failed_loop_driven_by_hand_makes_way_for_another_bar(t: Trial) -> None:
     """When a hand-written loop has failed and its `CallbackList` is gone, a run with another bar is outermost."""
 
     def run() -> None:
-        _drive(_callbacks(model, bar, on(train_batch_end=raising(Boom(), 2)), epochs=2), model, clock, epochs=2)
+        _drive(_callbacks(t.model, t.bar, on(train_batch_end=raising(Boom(), 2)), epochs=2), t.model, t.clock, epochs=2)
 
     failing(run)
     gc.collect()
     other = RecordingRenderer()
-    evaluate(model, kbar.ProgressBar(other))
+    evaluate(t.model, kbar.ProgressBar(other))
     assert [(e.stage.depth, e.stage.outcome) for e in other.events] == [(0, None), (0, "done")]
-    assert [(done, total) for done, total, _ in ends(renderer, "train")] == [(3, 5)]
-    assert [outcome for _, _, outcome in ends(renderer, "fit")] == ["error"]
+    assert [(done, total) for done, total, _ in t.ends("train")] == [(3, 5)]
+    assert [outcome for _, _, outcome in t.ends("fit")] == ["error"]
