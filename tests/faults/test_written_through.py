@@ -119,7 +119,7 @@ def test_who_replaces_the_stream_of_a_pipe_sees_lines_of_kbar_too(
     ("prints", "pattern"),
     [
         ("print('user line', n)", r"user line \d+"),
-        ("print('loading ... ', end='', flush=True); time.sleep(0.03); print('done')", "loading ... done"),
+        ("print('loading ... ', end='', flush=True); time.sleep(0.03); print('done', flush=True)", "loading ... done"),
         ("print('user', end=' '); print('line', end=' '); print(n)", r"user line \d+"),
     ],
     ids=["tight loop", "begun line", "pieces"],
