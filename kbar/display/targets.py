@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,7 +19,7 @@ from ..system.worker import serves_a_pool, this_worker
 from .pause import InputPauses, paused
 from .prints import Prints
 from .target import Target
-from .thread import DrawingThread
+from .thread import DrawingThread, is_held
 
 if TYPE_CHECKING:
     from .display import Display
@@ -43,6 +44,7 @@ class Targets:
         self._open: list[Target] = []
         self._prints = Prints(display.before_print, self._tell)
         self._input = InputPauses(lambda: paused(display, explicit=False), self._answered)
+        self._waiting: set[int] = set()  # the threads that wait for last lines
         self.silent = False
 
     def __iter__(self) -> Iterator[Target]:
@@ -170,5 +172,14 @@ class Targets:
             lines = [t for t in self._open if with_lines and t.renderer.screen and not t.renderer.live]
             waited = [t for t in self._open if t.closing or t.owes_lines or (t in lines and not t.is_drained)]
         until = time.monotonic() + PATIENCE
-        for target in waited:
-            target.wait(until - time.monotonic())
+        thread = threading.get_ident()
+        # A signal handler that interrupts a change or a wait would hold up what it waits for.
+        if thread in self._waiting or is_held(self._display.lock):
+            return
+        try:
+            self._waiting.add(thread)
+            for target in waited:
+                if not (target.output and is_held(target.output.lock)):
+                    target.wait(until - time.monotonic())
+        finally:
+            self._waiting.discard(thread)

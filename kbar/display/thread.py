@@ -15,6 +15,15 @@ _OWN = {signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, getattr(si
 _BURST = 0.03  # seconds for which further wakings are awaited, to answer all by one call
 
 
+def is_held(lock: threading.RLock) -> bool:
+    """Whether the thread that asks holds `lock`."""
+    try:
+        threading.Condition(lock).notify()  # there is nobody to notify, but it raises where the lock is not held
+    except RuntimeError:
+        return False
+    return True
+
+
 class DrawingThread:
     """Calls `step` on a thread of its own: after the seconds that `step` has returned, and when it is woken.
 

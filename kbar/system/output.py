@@ -19,7 +19,6 @@ from .descriptor import Descriptor
 from .environment import place
 
 _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
-_LINE_START = 0.05  # seconds for which a print that ends a line waits for log lines at most
 
 
 class _Writes(threading.local):
@@ -100,8 +99,8 @@ class Output:
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
         self.begun = self.frame = 0
-        self.late = self.flushing = self.awaited = self._waits = False
-        self._line_ends = threading.Condition(self.lock)
+        self.late = self.flushing = self.awaited = False
+        self._waiting = ""  # lines that are written once the user's line ends
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
         self._descriptor = _own_descriptor(stream)
@@ -129,9 +128,9 @@ class Output:
             self.begun = max(1, column_after(self._decoded(data), self.begun))
             return
         self.begun = 0
-        if self._waits:  # lines of kbar's come between this line and the next
-            self._line_ends.notify_all()
-            self._line_ends.wait(_LINE_START)
+        if self._waiting:  # lines that come between this line and the next
+            with contextlib.suppress(OSError, ValueError):  # the next lines will tell
+                self._write_waiting()
 
     def _decoded(self, data: str | bytes) -> str:
         return data if isinstance(data, str) else data.decode(self.encoding, "replace")
@@ -145,29 +144,29 @@ class Output:
         if not lines or self.stream is None:
             return
         text = "".join(f"{line}\n" for line in lines)
-        is_direct = self._is_direct
-        if is_direct:
-            self._wait()
-        with self.lock:
-            self._wait_for_line_end()
+        until = time.monotonic() + _LINE_END  # until then the user may end the line
+        if not self._is_direct:
+            while self.begun and not self.awaited and time.monotonic() < until:
+                time.sleep(0.005)
             begun, self.begun = self.begun, 0
-            text = "\n" + text if begun else text
-            if is_direct:
-                self.write(text)
-        if not is_direct:
-            self.write(text)
-        with self.lock:
-            self._line_ends.notify_all()
+            self.write("\n" + text if begun else text)
+            return
+        self._wait()
+        self._waiting = text
+        while self._waiting:
+            with self.lock:
+                self._flush()
+                if not self.begun or self.awaited or time.monotonic() > until:
+                    self._write_waiting()
+                    return
+            time.sleep(0.005)
 
-    def _wait_for_line_end(self) -> None:
-        """Let the user end a line that is begun, unless a print or the end of a run waits for what comes now."""
-        until = time.monotonic() + _LINE_END
-        self._waits = True
+    def _write_waiting(self) -> None:
+        """Write the lines that wait for the end of the user's line, if that print has not done so. The lock is held."""
         self._flush()
-        while self.begun and not self.awaited and time.monotonic() < until:
-            self._line_ends.wait(0.01)
-            self._flush()
-        self._waits = False
+        text, self._waiting = self._waiting, ""
+        self.write("\n" + text if text and self.begun else text)
+        self.begun = 0
 
     def write(self, text: str) -> None:
         """Write all of `text`, and wait as long as that takes.
