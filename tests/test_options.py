@@ -46,7 +46,7 @@ def test_an_option_that_does_not_exist_is_refused() -> None:
         options_of({"rendrer": "rich"})  # type: ignore[typeddict-unknown-key]  # the mistake
 
 
-def test_a_throttle_is_the_renderers_own_or_the_given_one_or_the_default(tmp_path: Path) -> None:
+def test_a_renderers_own_throttle_comes_first(tmp_path: Path) -> None:
     own = kbar.LogRenderer(tmp_path / "own.log", throttle=kbar.never)
     plain = kbar.LogRenderer(tmp_path / "plain.log")
     options = Options([own, plain], throttle=kbar.always, log_file=tmp_path / "train.jsonl")

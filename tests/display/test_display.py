@@ -82,7 +82,7 @@ def test_a_callable_without_known_boundaries_is_asked_at_every_step() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_always_writes_a_line_for_every_step_but_the_last_which_is_the_end() -> None:
+def test_always_writes_a_line_for_every_step() -> None:
     lines = Lines()
     stage = begin(lines, total=5, throttle=kbar.always)
     for done in range(1, 6):
@@ -102,7 +102,7 @@ def test_always_writes_a_line_for_every_step_but_the_last_which_is_the_end() -> 
         (20.0, [2, 5, 8, 10]),  # at least one a minute
     ],
 )
-def test_log_lines_come_at_every_tenth_at_most_one_a_second_at_least_one_a_minute(
+def test_log_lines_come_at_every_tenth_within_limits_of_time(
     step_seconds: float, expected: list[int], clock: FakeClock
 ) -> None:
     lines = Lines()
@@ -284,7 +284,7 @@ def test_where_in_the_run_a_stage_is() -> None:
     assert lines.events[-1].stage.path == "fold 1/5 fit epoch 1 train"
 
 
-def test_the_first_execution_is_set_apart_however_many_steps_follow_before_a_frame(clock: FakeClock) -> None:
+def test_the_first_execution_is_set_apart_from_steps_after_it(clock: FakeClock) -> None:
     renderer = RecordingRenderer()
     stage = begin(renderer, total=1000)
     clock.now += 4.0

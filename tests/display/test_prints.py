@@ -169,9 +169,7 @@ def test_a_renderer_that_fails_gives_the_streams_back_at_once(
     assert terminal.text == before
 
 
-def test_lines_of_a_log_begin_a_line_beside_a_print_that_is_begun(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_of_a_log_begin_a_line_beside_begun_prints(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     stage = begin("log", throttle=kbar.every(steps=5))
@@ -198,9 +196,7 @@ class Recorded(kbar.NullRenderer):
         self.texts += [event.text for event in snapshot.events if isinstance(event, kbar.Message)]
 
 
-def test_a_log_is_told_each_line_and_of_one_that_is_rewritten_the_latest(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_gets_each_printed_line_as_it_is_at_last(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     log = Recorded()
     stage = begin(log)

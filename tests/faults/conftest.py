@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -117,6 +121,18 @@ class Trials:
         surroundings = {**os.environ, **PLAIN, "KBAR_RENDERER": renderer, **(env or {})}
         return subprocess.Popen(self.program(trouble, **(program or {})), env=surroundings, **more)
 
+    def unread(
+        self, trouble: str, renderer: str, *, size: tuple[int, int] = (80, 24), **program: str
+    ) -> tuple[subprocess.Popen[bytes], int]:
+        """A run of it on a pseudo-terminal that only the test reads, by the descriptor that is returned with it."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        process = self.started(
+            trouble, renderer, program=program, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
+        os.close(slave)
+        return process, master
+
 
 @pytest.fixture
 def trials(tmp_path: Path) -> Trials:
@@ -131,6 +147,18 @@ def renderer(request: pytest.FixtureRequest) -> str:
 def printed(text: str, pattern: str) -> list[str]:
     """The lines that are nothing but what matches."""
     return [line for line in text.splitlines() if re.fullmatch(pattern, line)]
+
+
+def read_slowly(master: int, bytes_a_read: int, seconds: float) -> bytes:
+    """All that a terminal gets until the program on it is over, with a pause of `seconds` after each read."""
+    pieces: list[bytes] = []
+    while True:
+        try:
+            pieces.append(os.read(master, bytes_a_read))
+        except OSError:  # nobody has it open any more
+            os.close(master)
+            return b"".join(pieces)
+        time.sleep(seconds)
 
 
 def read_all(descriptor: int) -> Callable[[], bytes]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import subprocess
-import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +13,7 @@ import pytest
 
 import kbar
 
-from .conftest import ALL, BARS, Trials, read_all
+from .conftest import ALL, BARS, Trials, read_all, read_slowly
 
 pytestmark = pytest.mark.slow
 
@@ -190,8 +187,6 @@ def test_variables_that_are_about_the_users_own_bars(trials: Trials, renderer: s
 @pytest.mark.parametrize("renderer", BARS)
 def test_a_thread_that_prints_faster_than_the_terminal_reads(trials: Trials, renderer: str) -> None:
     """The end comes nevertheless."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
     first = """
 over = False
 def chatter():
@@ -199,23 +194,9 @@ def chatter():
 thread = threading.Thread(target=chatter)
 thread.start()
 """
-    process = trials.started(
-        "pass",
-        renderer,
-        program={"first": first, "then": "over = True; thread.join()"},
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    )
-    os.close(slave)
-    while process.poll() is None:
-        try:
-            os.read(master, 4096)
-        except OSError:
-            break
-        time.sleep(0.002)
-    ended = trials.ended(process.wait(20), "")
-    os.close(master)
+    process, master = trials.unread("pass", renderer, first=first, then="over = True; thread.join()")
+    read_slowly(master, 4096, 0.002)
+    ended = trials.ended(process.wait(), "")
     assert (ended.code, ended.steps) == (0, ALL)
     assert ended.seconds < 10
 
@@ -223,8 +204,6 @@ thread.start()
 @pytest.mark.parametrize("renderer", BARS)
 def test_what_was_printed_is_there_once_a_stopped_terminal_reads_again(trials: Trials, renderer: str) -> None:
     """A print waits for that, as it would without bars; what comes later is in its order below."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x28\0\x78\0\0\0\0\0")
     first = """
 os.set_blocking(1, False)
 for n in range(200):  # until the kernel has nowhere left to move it to
@@ -233,10 +212,9 @@ for n in range(200):  # until the kernel has nowhere left to move it to
         while True: os.write(1, b"." * (1000 if n < 100 else 1))
 os.set_blocking(1, True)
 """
-    process = trials.started(
-        "print('printed'); raise RuntimeError('why')", renderer, program={"first": first}, stdin=slave, stdout=slave, stderr=slave,
-    )  # fmt: skip
-    os.close(slave)
+    process, master = trials.unread(
+        "print('printed'); raise RuntimeError('why')", renderer, size=(120, 40), first=first
+    )
     time.sleep(2.5)
     assert process.poll() is None
     text = read_all(master)

@@ -251,7 +251,7 @@ class Bad(kbar.Renderer):
     ("error", "handler", "hooks"),
     [("LookupError", "handler", False), ("SystemExit(9)", "functools.partial(handler, 1)", False), ("ArithmeticError", "handler", True)],
 )  # fmt: skip
-def test_what_the_handler_of_a_signal_raises_is_the_users_wherever_it_is_called(
+def test_what_a_signal_handler_raises_arrives_wherever_it_runs(
     trials: Trials, error: str, handler: str, hooks: bool
 ) -> None:
     """In the midst of kbar's own code, too, and if it removes itself; it was installed before the training."""

@@ -56,7 +56,7 @@ fit(keras.callbacks.ModelCheckpoint({str(trials.result.parent / "m.keras")!r}, v
 
 
 @pytest.mark.parametrize("renderer", BARS)
-def test_evaluate_and_predict_within_a_fit_leave_the_bars_above_as_they_are(trials: Trials, renderer: str) -> None:
+def test_evaluate_within_a_fit_leaves_the_bars_above(trials: Trials, renderer: str) -> None:
     then = """
 bar = kbar.ProgressBar()
 fit(Calls(lambda epoch: (model.evaluate(x, x[:, :1], verbose=0, callbacks=[bar]), model.predict(x, verbose=0, callbacks=[kbar.ProgressBar()]))))

@@ -254,7 +254,7 @@ def test_forked_children_draw_nothing_are_not_stuck_and_print_plainly(trials: Tr
     assert ended.text.count("parent ") == 60
 
 
-def test_a_child_that_is_forked_while_a_metric_is_fetched_ends_at_once_and_keeps_no_file(trials: Trials) -> None:
+def test_a_child_forked_while_a_metric_is_fetched_ends_at_once(trials: Trials) -> None:
     first = """
 class Slow:
     shape = ()

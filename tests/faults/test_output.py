@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pty
 import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import ALL, BARS, Trials, read_all
+from .conftest import ALL, BARS, Trials, read_all, read_slowly
 
 pytestmark = pytest.mark.slow
 
@@ -65,13 +63,7 @@ def test_a_disk_that_is_full(trials: Trials, renderer: str) -> None:
 
 def test_a_terminal_that_is_hung_up(trials: Trials, renderer: str) -> None:
     """As an ssh that is gone leaves it to a process that ignores the signal."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
-    first = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
-    process = trials.started(
-        "pass", renderer, program={"first": first}, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-    )
-    os.close(slave)
+    process, master = trials.unread("pass", renderer, first="signal.signal(signal.SIGHUP, signal.SIG_IGN)")
     os.read(master, 100)
     os.close(master)
     assert process.wait(20) == 0
@@ -150,14 +142,9 @@ class Stopped:
     """A terminal that nobody reads, until somebody does."""
 
     def __init__(self, trials: Trials, renderer: str, **program: Any) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
-        program["first"] = program.get("first", "") + "\n" + FLOOD
         self.started = time.monotonic()
-        self.process = trials.started(
-            program.pop("trouble", "pass"), renderer, program=program, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-        )  # fmt: skip
-        os.close(slave)
+        program["first"] = program.get("first", "") + "\n" + FLOOD
+        self.process, self.master = trials.unread(program.pop("trouble", "pass"), renderer, **program)
 
 
 def test_a_terminal_that_stops_reading_holds_up_neither_training_nor_the_end(trials: Trials, renderer: str) -> None:
@@ -265,7 +252,7 @@ def test_streams_that_are_replaced_are_not_given_back(trials: Trials) -> None:
     assert "to me" not in ended.text
 
 
-def test_a_stream_that_is_replaced_for_a_moment_gets_its_prints_and_bars_stay(trials: Trials, renderer: str) -> None:
+def test_a_stream_replaced_for_a_moment_gets_its_prints(trials: Trials, renderer: str) -> None:
     trouble = "f = io.StringIO()\n                    with contextlib.redirect_stdout(f): print('inside')\n                    print(f.getvalue() == 'inside\\n')"
     ended = trials.on_a_terminal(trouble, renderer, size=(200, 30))
     assert (ended.code, ended.steps) == (0, ALL)
@@ -396,19 +383,8 @@ sys.stdout = Tee()
 
 @pytest.mark.parametrize("renderer", BARS)
 def test_a_slow_reader_gets_all_that_was_printed(trials: Trials, renderer: str) -> None:
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
-    process = trials.started(
-        "[print(n, 'x' * 1000) for n in range(100)]", renderer, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-    )  # fmt: skip
-    os.close(slave)
-    text = b""
-    while True:
-        try:
-            text += os.read(master, 2000)
-        except OSError:
-            break
-        time.sleep(0.03)
+    process, master = trials.unread("[print(n, 'x' * 1000) for n in range(100)]", renderer)
+    text = read_slowly(master, 2000, 0.03)
     assert process.wait(20) == 0
     assert text.count(b"x" * 1000) == 100
     assert b"3/3" in text[-400:]

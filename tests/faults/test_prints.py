@@ -127,7 +127,7 @@ def test_what_others_draw_around_a_training_goes_on(trials: Trials, renderer: st
     assert ended.text.splitlines()[-1] == "end"
 
 
-def test_a_run_that_is_late_to_draw_its_last_takes_nothing_from_the_next(trials: Trials, renderer: str) -> None:
+def test_a_run_that_draws_late_takes_nothing_from_the_next(trials: Trials, renderer: str) -> None:
     """As after a metric that a device takes long to give."""
     first = """
 import kbar

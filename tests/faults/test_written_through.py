@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +13,7 @@ import pytest
 
 from kbar.testing import VirtualTerminal
 
-from .conftest import ALL, BARS, PLAIN, Trials, printed
+from .conftest import ALL, BARS, PLAIN, Trials, printed, read_slowly
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +114,7 @@ def test_who_replaces_the_stream_of_a_pipe_sees_lines_of_kbar_too(
     ("prints", "pattern"),
     [
         ("print('user line', n)", r"user line \d+"),
-        ("print('loading ... ', end='', flush=True); time.sleep(0.03); print('done')", "loading ... done"),
+        ("print('loading ... ', end='', flush=True); time.sleep(0.03); print('done', flush=True)", "loading ... done"),
         ("print('user', end=' '); print('line', end=' '); print(n)", r"user line \d+"),
     ],
     ids=["tight loop", "begun line", "pieces"],
@@ -305,8 +300,6 @@ def test_bars_in_a_pipe_write_clean_lines(trials: Trials, renderer: str, how: st
 @pytest.mark.parametrize("renderer", BARS)
 def test_a_thread_prints_thousands_of_lines_on_a_slow_terminal(trials: Trials, renderer: str) -> None:
     """While runs begin and end: none is lost, each is in its order."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, b"\x18\0\x50\0\0\0\0\0")
     first = """
 def chatter():
     n = 0
@@ -324,20 +317,9 @@ for _ in range(40):
 over = True
 thread.join()
 """
-    process = trials.started(
-        "pass", renderer, program={"first": first, "then": then}, stdin=slave, stdout=slave, stderr=slave
-    )
-    os.close(slave)
-    pieces = []
-    while True:
-        try:
-            pieces.append(os.read(master, 4096))
-        except OSError:
-            break
-        time.sleep(0.002)
+    process, master = trials.unread("pass", renderer, first=first, then=then)
+    text = read_slowly(master, 4096, 0.002).decode()
     ended = trials.ended(process.wait(), "")
-    os.close(master)
-    text = b"".join(pieces).decode()
     assert (ended.code, ended.steps) == (0, ALL), text[-2000:]
     (said,) = re.findall(r"said (\d+)\r\n", text)
     assert int(said) > 1000

@@ -141,7 +141,7 @@ def test_several_workers_are_drawn_together_and_a_finished_one_leaves_a_line(
 
 
 @pytest.mark.slow
-def test_a_run_without_a_process_ends_and_one_of_another_host_is_called_silent(clock: FakeClock, path: Path) -> None:
+def test_a_run_without_a_process_ends_one_elsewhere_is_silent(clock: FakeClock, path: Path) -> None:
     stage = current().begin("fit", unit="epoch", total=3, options=Options("none", log_file=path))
     here = json.loads(path.read_text())
     current().end(stage, "done")

@@ -987,7 +987,7 @@ raise ValueError("to be seen")
 
 
 @pytest.mark.slow
-def test_what_is_printed_while_a_metric_is_waited_for_is_there_at_the_exit() -> None:
+def test_a_print_beside_a_slow_metric_is_there_at_the_exit() -> None:
     terminal = VirtualTerminal(100, 40)
     assert terminal.run([sys.executable, "-c", SLOW], env={"KBAR_RENDERER": "rich"}) == 1
     for text in ("result: 42", "ValueError: to be seen", "5/5"):

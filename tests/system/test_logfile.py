@@ -81,7 +81,7 @@ def test_an_unfinished_line_of_another_program_is_ended_first(path: Path, log: L
     assert path.read_text() == "whole\nto\nmine\n"
 
 
-def test_a_file_that_fails_is_tried_again_after_a_minute_and_the_gap_marked(
+def test_a_file_that_fails_is_tried_again_after_a_minute(
     path: Path, log: LogFile, now: FakeClock, recwarn: pytest.WarningsRecorder
 ) -> None:
     log.write("one")

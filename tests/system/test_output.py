@@ -40,7 +40,7 @@ def test_streams_that_lead_to_one_place_share_one_output() -> None:
 
 
 @pytest.mark.parametrize("column", [0, 1, 2, 39, 40])
-def test_bars_lie_below_a_blank_row_and_the_cursor_stays_where_the_text_ends(column: int) -> None:
+def test_bars_lie_below_the_text_where_the_cursor_stays(column: int) -> None:
     terminal = VirtualTerminal(40, 10)
     output = output_of(terminal)
     terminal.write("." * column)
@@ -67,7 +67,7 @@ def test_lines_to_stay_begin_a_line_and_overwrite_nothing(column: int) -> None:
     assert [line for line in terminal.text.split("\n") if line][-2:] == ["bar", "after"]
 
 
-def test_at_the_end_of_the_screen_room_is_made_and_nothing_is_lost() -> None:
+def test_at_the_end_of_the_screen_nothing_is_lost() -> None:
     terminal = VirtualTerminal(40, 6)
     output = output_of(terminal)
     for n in range(9):
