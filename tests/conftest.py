@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from kbar.system import warnings
 from kbar.testing import FakeClock, RecordingRenderer, fake_clock
 
-# `--hypothesis-profile=thorough` looks at more examples, as CI does.
+# `--hypothesis-profile=thorough` looks at more examples.
 for profile, max_examples in (("quick", 25), ("thorough", 150)):
     settings.register_profile(
         profile,
