@@ -86,7 +86,7 @@ class Display:
         **facts: Unpack[StageFacts],
     ) -> Stage:
         """Begin a stage, within `parent` or else within the innermost one open in this context."""
-        self.settle()  # an ended run may still have the screen, or the very renderer that is needed now
+        self.settle(with_lines=False)  # an ended run may still have the screen, or the very renderer that is needed now
         with self.lock:
             if not self.stages.roots:
                 forget()
@@ -194,13 +194,16 @@ class Display:
         for target in self.targets:
             target.thread.notice()
 
-    def settle(self) -> None:
-        """End the stages whose owner has ended, and wait until all that is over is drawn."""
+    def settle(self, *, with_lines: bool = True) -> None:
+        """End the stages whose owner has ended, and wait until all targets that are over have drawn it.
+
+        `with_lines` waits also until all lines are written that come before what the user prints next.
+        """
         self._noticed = False
         with self.lock:
-            ended = self.stages.sweep()
+            self.stages.sweep()
         self.wake()
-        self.targets.wait(with_lines=ended)
+        self.targets.wait(with_lines=with_lines)
 
     def before_print(self) -> None:
         """Have all that is over drawn before a print; called on the thread that prints."""

@@ -169,8 +169,9 @@ class Targets:
     def wait(self, *, with_lines: bool) -> None:
         """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
         with self._display.lock:
-            lines = [t for t in self._open if with_lines and t.renderer.screen and not t.renderer.live]
-            waited = [t for t in self._open if t.closing or t.owes_lines or (t in lines and not t.is_drained)]
+            screens = [t for t in self._open if with_lines and t.renderer.screen]
+            lines = [t for t in screens if t.owes_lines or not (t.renderer.live or t.is_drained)]
+            waited = [t for t in self._open if t.closing or t in lines]
         until = time.monotonic() + PATIENCE
         thread = threading.get_ident()
         # A signal handler that interrupts a change or a wait would hold up what it waits for.
