@@ -148,14 +148,15 @@ class Stopped:
 
 
 def test_a_terminal_that_stops_reading_holds_up_neither_training_nor_the_end(trials: Trials, renderer: str) -> None:
-    """It ends at most a second later than it would have without a bar."""
+    """It ends half a second later than on a terminal that reads; the limits are wider, as the machine may be busy."""
+    beside = trials.on_a_terminal("pass", renderer)
     stopped = Stopped(trials, renderer)
     code = stopped.process.wait(20)
     ended = trials.ended(code, "", whole=time.monotonic() - stopped.started)
     os.close(stopped.master)
     assert (ended.code, ended.steps) == (0, ALL)
-    assert ended.seconds < 99 * 0.01 + 1.0
-    assert ended.whole < ended.seconds + 2.0, "starting Python and what it imports included"
+    assert ended.seconds < 1.5 * beside.seconds + 1.0
+    assert ended.whole < 1.5 * beside.whole + 1.0
 
 
 @pytest.mark.parametrize("renderer", BARS)
@@ -196,13 +197,13 @@ for n in range(3):
 
 
 def test_a_pipe_that_nobody_reads_is_waited_for_once(trials: Trials) -> None:
-    """Not again at the end of each inner loop."""
+    """Not again at the end of each inner loop, which would take ten seconds."""
     trouble = "[None for n in range(20) for _ in kbar.track(range(3))]"
     process = trials.started(trouble, "log", program={"first": FLOOD}, stdout=subprocess.PIPE)
     assert process.wait(20) == 0
     ended = trials.ended(0, "")
     assert ended.steps == ALL
-    assert ended.seconds < 99 * 0.01 + 2.0
+    assert ended.seconds < 6
     assert process.stdout
     process.stdout.close()
 
@@ -294,7 +295,7 @@ def test_a_descriptor_that_somebody_closes_and_gives_to_what_is_never_written(tr
     trouble = "import socket; os.closerange(3, 256); sockets = [socket.socket() for _ in range(9)]; [s.listen() for s in sockets]"
     ended = trials.on_a_terminal(trouble, renderer)
     assert (ended.code, ended.steps) == (0, ALL), ended.text
-    assert ended.whole < ended.seconds + 2.0
+    assert ended.whole < ended.seconds + 5.0
 
 
 def test_a_wrapper_that_writes_what_is_no_text(trials: Trials, renderer: str) -> None:
