@@ -1,39 +1,13 @@
-"""Metrics by name: which of them are shown, and how their numbers are fetched without harm to a run."""
+"""Metrics by name, and how their numbers are fetched without harm to a run."""
 
 from __future__ import annotations
 
-import fnmatch
-import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .scalars import Plain, Tell, detached, device_of, is_capturing, is_deleted, is_plain, plain
-from .snapshot import Event, Message, Metrics, Snapshot, StageView
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which metrics are shown, and in which order: by the first pattern each name matches.
-
-    Args:
-        patterns: shell patterns (``val_*``); what matches none is not shown.
-    """
-
-    patterns: tuple[str, ...] = ("loss", "val_loss", "*")
-
-    def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
-        """Return the chosen ones of `metrics`."""
-        found = dict(metrics or ())
-        return tuple((name, found[name]) for name in _chosen(self.patterns, tuple(found)))
-
-
-@functools.lru_cache(100)  # a run has the same names again and again
-def _chosen(patterns: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
-    def rank(name: str) -> int:
-        return next((i for i, pattern in enumerate(patterns) if fnmatch.fnmatchcase(str(name), pattern)), len(patterns))
-
-    return sorted((name for name in names if rank(name) < len(patterns)), key=rank)
+from .snapshot import Event, Message, Snapshot, StageView
 
 
 def named(metrics: Mapping[str, object] | None, more: Mapping[str, object]) -> dict[str, object]:

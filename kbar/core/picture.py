@@ -42,16 +42,16 @@ def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool 
         running=running,
         usual=forecast.interval,
         stalled=stalled,
-        metrics=stage.selection.pick(stage.metrics) if with_metrics else (),
+        metrics=stage.settings.pick(stage.metrics) if with_metrics else (),
         outcome=stage.outcome,
-        summary=stage.summary,
+        summary=stage.settings.summary,
         run=stage.run,
     )
 
 
 def _bar(stage: Stage, done: int, paced: bool) -> tuple[float, int]:
     """Where the bar stands, in units, and the count beside it; units that consist of other stages always glide."""
-    if stage.outcome or not stage.pacing or (stage.is_leaf and not paced):
+    if stage.outcome or not stage.settings.pacing or (stage.is_leaf and not paced):
         return float(done), done
     position, count = stage.forecast.bar
     return position, min(done, count)

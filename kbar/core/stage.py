@@ -6,31 +6,24 @@ import itertools
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, Protocol, final
 
 from .counts import Counts, Source
 from .epochs import TimeSpent
 from .forecast import Forecast
-from .metrics import Logged, Selection
+from .metrics import Logged
 from .picture import epoch_view, view_of
 from .scalars import Tell
+from .settings import Settings
 from .snapshot import Outcome, StageView
 from .text import clean
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Leave = Literal["epochs", "run", "none"]
-"""What stays on screen: a line for each epoch and the last state, the last state, nothing."""
-
-_T = TypeVar("_T")
 _keys = itertools.count(1)
+_DEFAULT = Settings()
 NEVER = sys.maxsize  # a position that is not reached; infinity would make each comparison slower
-
-
-def _first(*values: _T | None) -> _T:
-    """The first of the values that is not None."""
-    return next(value for value in values if value is not None)
 
 
 class Owner(Protocol):
@@ -130,11 +123,9 @@ class Stage(Node):
         firm: whether a position beyond the total overshoots; if not, the total counts as unknown from then on.
         title: what the bar is labelled with, if not `label`.
         phase: whether the stage belongs to its parent's current epoch.
-        selection, leave, pacing, summary: which metrics show, what stays on screen, whether bars glide, whether epochs
-            say where their time went; as in the parent by default.
+        settings: how it is shown.
         owner: its end is the stage's end.
         source: knows the position between two steps that land, and of waiting for data.
-        around: the innermost stage where this one began.
 
     Attributes:
         counts: how far the stage is.
@@ -160,24 +151,17 @@ class Stage(Node):
         firm: bool = True,
         title: str | None = None,
         phase: bool = False,
-        selection: Selection | None = None,
-        leave: Leave | None = None,
-        pacing: bool | None = None,
-        summary: bool | None = None,
+        settings: Settings = _DEFAULT,
         owner: Owner | None = None,
         source: Source | None = None,
-        around: Stage | None = None,
     ) -> None:
         super().__init__(clean(label), parent=parent, phase=phase)
         self.key = next(_keys)
         self.run: str = parent.run if parent else secrets.token_hex(6)
         self.title = clean(label if title is None else title)
         self.unit = clean(unit)
-        self.selection: Selection = _first(selection, parent and parent.selection, Selection())
-        self.leave: Leave = _first(leave, parent and parent.leave, "epochs")
-        self.pacing: bool = _first(pacing, parent and parent.pacing, True)
-        self.summary: bool = _first(summary, parent and parent.summary, False)
-        self.owner, self.around = owner, around
+        self.settings = settings
+        self.owner = owner
         self.held = self.epoch_left = False
         self.epoch_logged: Logged | None = None
         self.held_epoch: tuple[StageView, Mapping[str, object] | None] | None = None

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypedDict
 
 from ..core.counts import Source
+from ..core.settings import Settings
 from ..core.snapshot import Outcome
 from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
@@ -98,7 +99,7 @@ class Display:
                 now=self.clock(),
                 on_due=self.stages.reached,
                 parent=parent,
-                **(options or _NO_OPTIONS).of_stages,
+                settings=(options or _NO_OPTIONS).settings(parent.settings if parent else Settings()),
                 **facts,
             )
             if parent:

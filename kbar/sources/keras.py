@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ..core.outcome import outcome_of
-from ..core.stage import Leave
+from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
 from ..options import Options, RendererSpec
 from ..system.warnings import failure
