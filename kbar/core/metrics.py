@@ -41,8 +41,8 @@ class Logged:
 
     _PERIOD = 0.25  # seconds between two fetches at least
 
-    def __init__(self) -> None:
-        self.values: dict[str, object] = {}
+    def __init__(self, values: Mapping[str, object] | None = None) -> None:
+        self.values = dict(values or {})
         self._numbers: dict[str, Plain] = {}
         self._asked = False
         self._fetched_at = -math.inf

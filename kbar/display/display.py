@@ -137,7 +137,7 @@ class Display:
     def start_at(self, stage: Stage, initial: int) -> None:
         """Let `stage`, in which nothing has happened yet, begin at `initial`, because an earlier run got that far."""
         with self.lock:
-            if stage.done != stage.initial or stage.initial == initial:
+            if stage.done != stage.counts.initial or stage.counts.initial == initial:
                 return
             stage.start_at(initial)
             self.stages.post("resume", stage)

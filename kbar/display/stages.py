@@ -73,7 +73,7 @@ class Stages:
             if outcome:
                 found = True
                 self.end(stage, outcome)
-            elif stage.epoch_left and not stage.has_running_phases:
+            elif stage.epoch.is_left and not stage.has_running_phases:
                 self._settle_epoch(stage)
         return found
 
@@ -125,10 +125,10 @@ class Stages:
 
     def release_epoch(self, stage: Stage) -> None:
         """Post the line of an epoch that was held back."""
-        if not stage.held_epoch:
+        if not stage.pending_epoch:
             return
-        epoch, metrics = stage.held_epoch
-        stage.held_epoch = None
+        epoch, metrics = stage.pending_epoch
+        stage.pending_epoch = None
         chosen = stage.settings.pick(metrics)
         if metrics and not chosen:
             known = ", ".join(sorted(map(str, metrics)))
@@ -150,7 +150,7 @@ class Stages:
         with self._display.lock:
             if stage.outcome:
                 return  # the step was under way when the stage ended
-            stage.note_first()
+            stage.forecast.note_first()
             ticks = self._ticks(stage)
         due = [target for target, tick in ticks if target.schedule.is_due(tick)]
         with self._display.lock:
@@ -171,7 +171,8 @@ class Stages:
         with self._display.lock:
             if stage.outcome is None:  # else it stays so that a thread that advances the stage learns that it is over
                 # The first execution takes long, as it compiles: its end has to be noticed at once.
-                stage.next_due = done + 1 if done == stage.initial else min([NEVER, *(n for n in nexts if n > done)])
+                is_first = done == stage.counts.initial
+                stage.next_due = done + 1 if is_first else min([NEVER, *(n for n in nexts if n > done)])
 
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
         now = self._display.clock()

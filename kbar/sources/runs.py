@@ -40,7 +40,7 @@ class Run:
         self.epoch = epoch
         self.display.start_epoch(self.stage)
         if self.call and not self.call.validates(epoch):
-            self.stage.epoch_logged = Logged()
+            self.stage.epoch.logged = Logged()
         self.train = self.display.begin(
             "train", title=f"epoch {epoch + 1}", unit="step", total=self._steps, parent=self.stage, phase=True
         )
@@ -61,8 +61,7 @@ class Run:
             self.display.end(self.tests, self.tests.own_end)
             self.tests = None
             if self.epoch is not None:
-                self.stage.epoch_logged = Logged()
-                self.stage.epoch_logged.values.update({f"val_{name}": value for name, value in (logs or {}).items()})
+                self.stage.epoch.logged = Logged({f"val_{name}": value for name, value in (logs or {}).items()})
 
     def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool) -> None:
         """The epoch is over; `hold` its line back if later callbacks may add to `logs`."""

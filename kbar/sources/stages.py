@@ -64,7 +64,7 @@ class Block:
     def __enter__(self) -> Self:
         if self._stage:
             raise RuntimeError(f"{self._label!r} has begun already; make another one for another block")
-        self._open().held = True
+        self._open().in_block = True
         return self
 
     def __exit__(
@@ -159,7 +159,7 @@ class HandStage(Block, Logs):
     @total.setter
     def total(self, total: int | None) -> None:
         self._total = arguments.total("total", total)
-        self._open().total = self._total
+        self._open().counts.total = self._total
 
     @property
     def done(self) -> int:
@@ -173,7 +173,7 @@ class HandStage(Block, Logs):
             RuntimeError: if a block within it is open.
         """
         inner = current().innermost()
-        if self._stage and inner and inner is not self._stage and inner.held and inner.within(self._stage):
+        if self._stage and inner and inner is not self._stage and inner.in_block and inner.within(self._stage):
             raise RuntimeError(
                 f"{self._label!r} cannot end while {inner.label!r} within it is open: leave that block first"
             )
