@@ -63,6 +63,10 @@ class EpochForecast:
         self._number = 0  # epochs that are over
         self._paces: dict[str, Pace] = {}  # seconds an epoch, by label
         self._phases: dict[str, float] = {}  # how many phases of each label there were in all
+        self.epoch_begins()
+
+    def epoch_begins(self) -> None:
+        """An epoch begins; the one before counts only if it is over."""
         self._over: dict[str, tuple[float, int]] = {}  # seconds and number of the running epoch's finished phases
         self._once = 0.0
 
@@ -80,7 +84,7 @@ class EpochForecast:
             pace = self._paces.setdefault(label, Pace(0.0, 0))
             pace.sample(pace.at + seconds, self._number)
             self._phases[label] = self._phases.get(label, 0.0) + number
-        self._over, self._once = {}, 0.0
+        self.epoch_begins()
 
     @property
     def rate(self) -> float | None:

@@ -13,7 +13,7 @@ from .epochs import RunningEpoch
 from .forecast import Forecast
 from .metrics import Logged
 from .picture import epoch_view, view_of
-from .scalars import Tell
+from .scalars import Report
 from .settings import Settings
 from .snapshot import Outcome, StageView
 from .text import clean
@@ -103,9 +103,9 @@ class Stage(Node):
         if done >= self.next_due:
             self._on_due(self)
 
-    def log(self, metrics: Mapping[str, object], now: float, tell: Tell) -> None:
-        """Take note of metrics at time `now`, on the thread that computed them; `tell` is called with warnings."""
-        self.logged.log(metrics, now, tell, soon=self.next_due <= self._landed[-1][0] + 1)
+    def log(self, metrics: Mapping[str, object], now: float, report: Report) -> None:
+        """Take note of metrics at time `now`, on the thread that computed them; `report` gets warnings."""
+        self.logged.log(metrics, now, report, soon=self.next_due <= self._landed[-1][0] + 1)
 
     # Events.
 
