@@ -115,11 +115,15 @@ class Runs:
             self.end(self._open[-1], "error")
         return run
 
-    def end(self, run: Run, outcome: Outcome | None = None) -> None:
-        """`run` is over, by itself if no `outcome` is given."""
-        if outcome is None:
+    def finish(self, kind: str) -> None:
+        """The run of this kind that a hook is for is over, by itself."""
+        run = self.find(kind)
+        if run:
             run.end_train()
-            outcome = run.stage.own_end
+            self.end(run, run.stage.own_end)
+
+    def end(self, run: Run, outcome: Outcome) -> None:
+        """`run` is over."""
         current().end(run.stage, outcome)
         self._open = [r for r in self._open if r is not run]
         self.top = self._open[-1] if self._open else _NoRun()

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..core.metrics import named
-from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
@@ -44,11 +43,8 @@ def end_block(stage: Stage, outcome: Outcome, error: BaseException | None, trace
     if isinstance(error, GeneratorExit) and trace:  # the block is in a generator that is closed, which must not wait
         stage.owner = LeftLoop(trace.tb_frame)
         current().notice()
-    elif error:
-        end(stage, outcome_of(error))
     else:
-        stage.logged.fetch(current().clock(), warn)
-        end(stage, outcome)
+        end(stage, outcome, error)
 
 
 class Block:
