@@ -107,19 +107,19 @@ def _is_there(name: str, value: object, report: Report) -> bool:
     return not device
 
 
-def fetched(snapshot: Snapshot, known: dict[int, tuple[object, Plain]], report: Report) -> Snapshot:
+def fetched(snapshot: Snapshot, report: Report) -> Snapshot:
     """Return the same picture with all metrics as Python's own numbers.
 
     Args:
         snapshot: the picture.
-        known: the numbers that were fetched already, by their values' ids; what is fetched now is added.
         report: gets a warning for each metric that is no number or cannot be fetched.
     """
+    known: dict[int, Plain] = {}  # by the ids of values, which `snapshot` keeps alive
 
     def number(name: str, value: object) -> Plain:
         if id(value) not in known:
-            known[id(value)] = (value, _plain(name, value, report))  # the value too, lest another gets its address
-        return known[id(value)][1]
+            known[id(value)] = _plain(name, value, report)
+        return known[id(value)]
 
     def view_of(view: StageView) -> StageView:
         if all(is_plain(value) for _, value in view.metrics):

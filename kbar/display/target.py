@@ -227,7 +227,7 @@ class Target:
     def _draw(self, snapshot: Snapshot) -> None:
         self.fetching = True  # that may wait for a device
         try:
-            snapshot = fetched(snapshot, {}, warn)
+            snapshot = fetched(snapshot, warn)
         finally:
             self.fetching = False
         self._guard.call(lambda: self.renderer.draw(snapshot))

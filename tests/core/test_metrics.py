@@ -82,7 +82,7 @@ def drawn(logged: Logged) -> dict[str, object]:
         view = StageView(
             1, 0, "x", "x", "x", "it", False, 0, None, 0.0, 0.0, None, None, None, tuple(logged.shown().items()), None
         )
-        return dict(fetched(Snapshot((view,), ()), {}, pytest.fail).stages[0].metrics)
+        return dict(fetched(Snapshot((view,), ()), pytest.fail).stages[0].metrics)
 
     found: dict[str, object] = elsewhere(draw)
     return found
