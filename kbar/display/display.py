@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypedDict
 
 from ..core.counts import Source
+from ..core.settings import Settings
 from ..core.snapshot import Outcome
 from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
@@ -98,7 +99,7 @@ class Display:
                 now=self.clock(),
                 on_due=self.stages.reached,
                 parent=parent,
-                **(options or _NO_OPTIONS).of_stages,
+                settings=(options or _NO_OPTIONS).settings(parent.settings if parent else Settings()),
                 **facts,
             )
             if parent:
@@ -136,7 +137,7 @@ class Display:
     def start_at(self, stage: Stage, initial: int) -> None:
         """Let `stage`, in which nothing has happened yet, begin at `initial`, because an earlier run got that far."""
         with self.lock:
-            if stage.done != stage.initial or stage.initial == initial:
+            if stage.done != stage.counts.initial or stage.counts.initial == initial:
                 return
             stage.start_at(initial)
             self.stages.post("resume", stage)

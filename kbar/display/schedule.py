@@ -29,9 +29,9 @@ class Schedule:
 
     def tick(self, stage: Stage, now: float) -> Tick:
         """The facts about `stage` at time `now` (s), for the throttle."""
-        drawn_at, drawn_done = self._drawn.get(stage.key, (stage.started, stage.initial))
+        drawn_at, drawn_done = self._drawn.get(stage.key, (stage.counts.started, stage.counts.initial))
         ahead = _EARLY if self._live else 0.0
-        return Tick(now + ahead, stage.done, stage.total, stage.started, drawn_at, drawn_done)
+        return Tick(now + ahead, stage.done, stage.total, stage.counts.started, drawn_at, drawn_done)
 
     def mark(self, stage: Stage, now: float) -> None:
         """Take note that `stage` is drawn as of time `now` (s)."""

@@ -45,17 +45,19 @@ class Stages:
 
     def views(self, includes: Callable[[Stage], bool]) -> tuple[StageView, ...]:
         """All stages on show of those that `includes` names, as a bar shows them now."""
-        shown = [s for s in self.all() if includes(s) and not s.stale and not (s.root.outcome and s.leave == "none")]
+        shown = [s for s in self.all() if includes(s) and not s.stale]
+        shown = [s for s in shown if not (s.root.outcome and s.settings.leave == "none")]
         now = self._display.clock()
         # The epochs' metrics stand in their own lines, or in the last state where those are not kept.
-        return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
+        in_lines = {s for s in shown if s.has_epochs and s.settings.leave == "epochs"}
+        return tuple(s.view(now, with_metrics=s not in in_lines, paced=True) for s in shown)
 
     def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
         """Post to the targets what has happened to `stage`; `as_line` if it leaves a line above the bars."""
         targets = self._display.targets.covering(stage)
         now = self._display.clock()
         view = stage.view(now)
-        line = (epoch or view) if as_line and stage.leave != "none" else None
+        line = (epoch or view) if as_line and stage.settings.leave != "none" else None
         above = _above(stage, now) if any(not target.renderer.live for target in targets) else ()
         event = Event(kind, self._display.wall(), view, epoch, line, above)
         for target in targets:
@@ -71,7 +73,7 @@ class Stages:
             if outcome:
                 found = True
                 self.end(stage, outcome)
-            elif stage.epoch_left and not stage.has_running_phases:
+            elif stage.epoch.is_left and not stage.has_running_phases:
                 self._settle_epoch(stage)
         return found
 
@@ -123,17 +125,17 @@ class Stages:
 
     def release_epoch(self, stage: Stage) -> None:
         """Post the line of an epoch that was held back."""
-        if not stage.held_epoch:
+        if not stage.pending_epoch:
             return
-        epoch, metrics = stage.held_epoch
-        stage.held_epoch = None
-        chosen = stage.selection.pick(metrics)
+        epoch, metrics = stage.pending_epoch
+        stage.pending_epoch = None
+        chosen = stage.settings.pick(metrics)
         if metrics and not chosen:
             known = ", ".join(sorted(map(str, metrics)))
-            text = f"metrics={list(stage.selection.patterns)} match none of this run's metrics: {known}"
+            text = f"metrics={list(stage.settings.metrics)} match none of this run's metrics: {known}"
             self._display.later(partial(warn, text))
         stage.drop_phases()
-        self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.leave == "epochs")
+        self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.settings.leave == "epochs")
 
     # When the next line is due.
 
@@ -148,7 +150,7 @@ class Stages:
         with self._display.lock:
             if stage.outcome:
                 return  # the step was under way when the stage ended
-            stage.note_first()
+            stage.forecast.note_first()
             ticks = self._ticks(stage)
         due = [target for target, tick in ticks if target.schedule.is_due(tick)]
         with self._display.lock:
@@ -169,7 +171,8 @@ class Stages:
         with self._display.lock:
             if stage.outcome is None:  # else it stays so that a thread that advances the stage learns that it is over
                 # The first execution takes long, as it compiles: its end has to be noticed at once.
-                stage.next_due = done + 1 if done == stage.initial else min([NEVER, *(n for n in nexts if n > done)])
+                is_first = done == stage.counts.initial
+                stage.next_due = done + 1 if is_first else min([NEVER, *(n for n in nexts if n > done)])
 
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
         now = self._display.clock()

@@ -183,7 +183,7 @@ class Target:
         with self._display.lock:
             stages = self._display.stages.all()
             ticks = [self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.covers(stage)]
-            run_began = stages[0].started if stages else now
+            run_began = stages[0].counts.started if stages else now
         return max(rest, self.schedule.seconds_until_due(ticks, now, run_began))
 
     def _may_draw(self) -> bool:
@@ -227,7 +227,7 @@ class Target:
     def _draw(self, snapshot: Snapshot) -> None:
         self.fetching = True  # that may wait for a device
         try:
-            snapshot = fetched(snapshot, {}, warn)
+            snapshot = fetched(snapshot, warn)
         finally:
             self.fetching = False
         self._guard.call(lambda: self.renderer.draw(snapshot))
