@@ -234,12 +234,8 @@ class Target:
 
     def _close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
-        try:  # also after a failure, as it may have to give back the terminal
-            self.renderer.close()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._guard.error = self._guard.error or error
+        try:
+            self._guard.call_in_any_case(self.renderer.close)  # it may have to give back the terminal
         finally:
             self._display.targets.close(self)
             self.is_closed = True

@@ -133,11 +133,13 @@ def from_signal(error: BaseException) -> bool:
     """Whether the handler of a signal has raised `error`, which then is the user's wherever kbar catches it.
 
     The handlers that count are those installed now and those that were when a run began: some remove themselves.
+    Python's own handler of Ctrl-C raises a `KeyboardInterrupt`.
     """
     if threading.current_thread() is not threading.main_thread():  # handlers run nowhere else
         return False
     _note_handlers()
-    return any(id(frame.f_code) in _handlers for frame, _ in traceback.walk_tb(error.__traceback__))
+    frames = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, KeyboardInterrupt) or any(id(frame.f_code) in _handlers for frame, _ in frames)
 
 
 def _note_handlers() -> None:
@@ -156,7 +158,7 @@ def said(value: object) -> str:
         return value
     try:
         return str(value)
-    except Exception as error:
+    except BaseException as error:  # also SystemExit, as no text is a reason to end the process
         if from_signal(error):
             raise
         return f"<{type(value).__name__}>"

@@ -254,6 +254,26 @@ def test_what_is_raised_beside_a_handler_is_not_its_own() -> None:
     assert said(Value()) == "<Value>"
 
 
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_an_object_without_text_costs_only_that_text(error: type[BaseException]) -> None:
+    assert said(Raises(error)) == "<Raises>"
+
+
+def test_ctrl_c_in_an_objects_text_is_the_users() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        said(Raises(KeyboardInterrupt))
+
+
+class Raises:
+    """An object whose text is an exception."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __str__(self) -> str:
+        raise self.error
+
+
 def test_a_handler_runs_on_the_main_thread_only() -> None:
     error = on_signal(Handlers().method)
     found: list[bool] = []
