@@ -84,7 +84,8 @@ class _SharedStream(Shadow):
         if output.has_waiting_lines:  # they come behind the last line that ends here
             end = shown.rfind("\n" if isinstance(shown, str) else b"\n") + 1  # type: ignore[arg-type]  # of its own type
             if 0 < end < len(shown):
-                return self.write(shown[:end]) + self.write(shown[end:])
+                taken = [self.write(shown[:end]), self.write(shown[end:])]
+                return None if None in taken else sum(taken)  # some streams do not say how much they take
         self._settle()
         with output.lock:
             output.make_room(shown)

@@ -42,6 +42,9 @@ class Targets:
     def __init__(self, display: Display, thread: Callable[[Callable[[], float | None]], DrawingThread]) -> None:
         self._display, self._thread = display, thread
         self._open: list[Target] = []
+        # Held while streams are taken and given back, which calls their methods, perhaps the user's. So the display's
+        # lock must not be held when this one is acquired: a print that holds a lock of the user's waits for it.
+        self._streams_lock = threading.RLock()
         self._prints = Prints(display.before_print, self._tell)
         self._input = InputPauses(lambda: paused(display, explicit=False), self._answered)
         self._waiting: set[int] = set()  # the threads that wait for last lines
@@ -70,10 +73,10 @@ class Targets:
             found = [self._new(renderer, throttle, stage) for renderer, throttle in wanted]
         for target in filter(None, found):
             target.open()
-            if target.output and target.output.is_terminal:
-                self._input.install()
-            if options.capture:
-                with self._display.lock:
+            with self._streams_lock:
+                if target.output and target.output.is_terminal:
+                    self._input.install()
+                if options.capture:
                     self._capture(target)
             if not target.thread.start():
                 self.close(target)
@@ -115,6 +118,7 @@ class Targets:
         with self._display.lock:
             self._display.pauses.end(target)
             self._open = [other for other in self._open if other is not target]
+        with self._streams_lock:
             outputs = {other.output for other in self._open if other.output}
             self._prints.release(outputs, any(other.captures for other in self._open))
             if not any(output.is_terminal for output in outputs):
@@ -174,7 +178,7 @@ class Targets:
         until = time.monotonic() + PATIENCE
         thread = threading.get_ident()
         # A signal handler that interrupts a change or a wait would hold up what it waits for.
-        if thread in self._waiting or is_held(self._display.lock):
+        if thread in self._waiting or is_held(self._display.lock) or is_held(self._streams_lock):
             return
         try:
             self._waiting.add(thread)
