@@ -156,7 +156,7 @@ class Display:
             stage.next_due = NEVER  # no log line is due for the last step: the epoch's line says the same
             stage.finish_epoch(now, metrics)
             for target in self.targets:
-                target.schedule.mark(stage, now)
+                target.schedule.note_drawn(stage, now)
             if not hold:
                 self.stages.release_epoch(stage)
         self.wake()

@@ -15,7 +15,7 @@ from . import scope
 if TYPE_CHECKING:
     from .display import Display
 
-_ORDINARY = 2.0  # seconds after which a question is taken to be none if steps go on meanwhile
+_STEPS_GO_ON = 2.0  # seconds after which a question is taken to be none if steps go on meanwhile
 
 
 class Pauses:
@@ -57,12 +57,12 @@ class Pauses:
     @property
     def active(self) -> bool:
         """Whether bars must keep still."""
-        return any(self._by.values()) or (bool(self._by) and not self.is_ordinary)
+        return any(self._by.values()) or (bool(self._by) and not self.steps_go_on)
 
     @property
-    def is_ordinary(self) -> bool:
+    def steps_go_on(self) -> bool:
         """Whether steps go on although something is asked, as in a program that waits for keys all the time."""
-        return bool(self._by) and self._position() != self._at and self._clock() - self._since > _ORDINARY
+        return bool(self._by) and self._position() != self._at and self._clock() - self._since > _STEPS_GO_ON
 
 
 class InputPauses:

@@ -18,11 +18,11 @@ class Prints:
 
     Args:
         settle: called before each print, on the thread that prints; has all that is over drawn first.
-        tell: called with the name of the stream and each printed line, if a log wants them.
+        report: called with the name of the stream and each printed line, if a log wants them.
     """
 
-    def __init__(self, settle: Callable[[], None], tell: Callable[[StreamName, str], None]) -> None:
-        self._settle, self._tell = settle, tell
+    def __init__(self, settle: Callable[[], None], report: Callable[[StreamName, str], None]) -> None:
+        self._settle, self._report = settle, report
         self._shared: dict[Output, list[_SharedStream]] = {}
         self._listeners: list[_Listener] = []
 
@@ -38,14 +38,14 @@ class Prints:
                 self._shared[output].append(_SharedStream(target, output, self._settle))
 
     def listen(self) -> None:
-        """From now on, pass each line that is printed to `sys.stdout` or `sys.stderr` to `tell`."""
+        """From now on, pass each line that is printed to `sys.stdout` or `sys.stderr` to `report`."""
         names: tuple[StreamName, StreamName] = ("stdout", "stderr")
         for name in () if self._listeners else names:
             with contextlib.suppress(AttributeError, TypeError):  # likewise
-                self._listeners.append(_Listener(getattr(sys, name), name, self._tell))
+                self._listeners.append(_Listener(getattr(sys, name), name, self._report))
 
     def release(self, outputs: set[Output], listening: bool) -> None:
-        """Give back the streams that lead to none of `outputs`; also those for `tell`, unless `listening`."""
+        """Give back the streams that lead to none of `outputs`; also those for `report`, unless `listening`."""
         for output in [output for output in self._shared if output not in outputs]:
             for stream in self._shared.pop(output):
                 stream.remove()
@@ -97,9 +97,9 @@ class _SharedStream(Shadow):
     def _write_own(self, data: Any) -> Any:
         """Write lines of kbar's own, which the user's stand-in for the stream passes on, at the beginning of a line."""
         with self._output.lock:
-            if self._output.begun and not self._output.is_terminal:
+            if self._output.column and not self._output.is_terminal:
                 self._write("\n" if isinstance(data, str) else b"\n")
-                self._output.begun = 0
+                self._output.column = 0
             return self._write(data)
 
     def flush(self) -> None:
@@ -117,25 +117,25 @@ class _SharedStream(Shadow):
 class _Listener(Shadow):
     """A stream whose lines are passed on to logs."""
 
-    def __init__(self, stream: Any, name: StreamName, tell: Callable[[StreamName, str], None]) -> None:
-        self._name, self._tell = name, tell
-        self._begun: list[str] = []  # the pieces of a line that has not ended yet
+    def __init__(self, stream: Any, name: StreamName, report: Callable[[StreamName, str], None]) -> None:
+        self._name, self._report = name, report
+        self._pieces: list[str] = []  # the pieces of a line that has not ended yet
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
         """Write `data`, and pass on the lines that it ends."""
         taken = self._write(data)
         if self.active and not is_own_write() and isinstance(data, str):
-            self._begun.append(data)
-            if "\n" in data or "\r" in data or len(self._begun) > 1000:
-                self._tell_lines()
+            self._pieces.append(data)
+            if "\n" in data or "\r" in data or len(self._pieces) > 1000:
+                self._report_lines()
         return taken
 
-    def _tell_lines(self) -> None:
+    def _report_lines(self) -> None:
         # By one statement, so that a signal handler that prints does not pass the same pieces on.
-        pieces, self._begun = self._begun, []
+        pieces, self._pieces = self._pieces, []
         *lines, rest = "".join(pieces).split("\n")
         for line in lines:
-            self._tell(self._name, line)
+            self._report(self._name, line)
         rest = rest[rest.rfind("\r", 0, -1) + 1 :]  # after a carriage return, only the new text counts
-        self._begun[:0] = [rest[-_LONGEST:]] if rest else []
+        self._pieces[:0] = [rest[-_LONGEST:]] if rest else []

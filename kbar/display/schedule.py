@@ -33,11 +33,11 @@ class Schedule:
         ahead = _EARLY if self._live else 0.0
         return Tick(now + ahead, stage.done, stage.total, stage.started, drawn_at, drawn_done)
 
-    def mark(self, stage: Stage, now: float) -> None:
+    def note_drawn(self, stage: Stage, now: float) -> None:
         """Take note that `stage` is drawn as of time `now` (s)."""
         self._drawn[stage.key] = now, stage.done
 
-    def mark_all(self, stages: Iterable[Stage], now: float) -> None:
+    def note_frame(self, stages: Iterable[Stage], now: float) -> None:
         """Take note that these stages are drawn as of time `now` (s), and that no others are running."""
         self._drawn = {stage.key: (now, stage.done) for stage in stages}
 

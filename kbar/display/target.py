@@ -60,7 +60,7 @@ class Target:
         self._guard = Guard()
         self.schedule = Schedule(throttle, renderer.live, self._guard)
         self.final: tuple[StageView, ...] | None = None
-        self.is_closed = self.captures = self.fetching = self._late = self._draws = self._is_open = False
+        self.is_closed = self.captures = self.fetching = self._timed_out = self._draws = self._is_open = False
         self.thread = thread(self.step)
         self._rest = 0.0, 0.0  # since when (s) the screen rests, and for how many seconds
 
@@ -82,30 +82,30 @@ class Target:
         return self.is_closed or not (self.events or self._draws)
 
     @property
-    def owes_lines(self) -> bool:
+    def has_unwritten_lines(self) -> bool:
         """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
         if not self.events or self.is_closed or not self.renderer.screen:  # asked before each print
             return False
         posted = [event for event in self.events.copy() if isinstance(event, Event)]
         return any(e.line if self.renderer.live else e.kind in ("epoch", "end") for e in posted)
 
-    def draws_as(self, renderer: Renderer) -> bool:
+    def shares_place_with(self, renderer: Renderer) -> bool:
         """Whether `renderer` is its renderer, or writes to the same file."""
         own = self.renderer
         return own is renderer or (own.place is not None and own.place == renderer.place)
 
     def include(self, stage: Stage) -> None:
         """Draw `stage` as well."""
-        if not self.includes(stage):
+        if not self.draws(stage):
             self._scopes.append(stage)
 
-    def includes(self, stage: Stage) -> bool:
-        """Whether `stage` is one of its stages, or within one."""
+    def draws(self, stage: Stage) -> bool:
+        """Whether `stage` is on its pictures, being one of its stages or within one."""
         return not self._scopes or any(stage.within(scope) for scope in self._scopes)
 
-    def covers(self, stage: Stage) -> bool:
-        """Whether the events of `stage` go to this target."""
-        return not self.closing and self.includes(stage)
+    def receives(self, stage: Stage) -> bool:
+        """Whether it still receives the events of `stage`: it draws it, and more than the last state."""
+        return not self.closing and self.draws(stage)
 
     def post(self, event: Event | Message) -> None:
         """Draw this with the next frame."""
@@ -143,15 +143,15 @@ class Target:
         output = self.output
         if output:
             output.awaited = True
-        self._late = not self.thread.wait(is_done, min(seconds, 0.01) if self.late else seconds)
+        self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
         if output:
             output.awaited = False
-            output.late |= self._late
+            output.timed_out |= self._timed_out
 
     @property
-    def late(self) -> bool:
+    def timed_out(self) -> bool:
         """Whether the last wait for it, or for a target with the same output, was in vain."""
-        return self.output.late if self.output else self._late
+        return self.output.timed_out if self.output else self._timed_out
 
     def step(self) -> float | None:
         """Draw what is due; return the seconds until the next call is needed, None once the target is closed."""
@@ -161,7 +161,7 @@ class Target:
             return _HELD
         began = self._display.clock()
         drawn_at, rest = self._rest
-        if 0 <= began - drawn_at < rest and not (self.closing or self.owes_lines):
+        if 0 <= began - drawn_at < rest and not (self.closing or self.has_unwritten_lines):
             return drawn_at + rest - began
         if self._guard.error is None and not self._may_draw():
             return _HELD
@@ -182,7 +182,7 @@ class Target:
         self._rest = now, rest
         with self._display.lock:
             stages = self._display.stages.all()
-            ticks = [self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.covers(stage)]
+            ticks = [self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.receives(stage)]
             run_began = stages[0].started if stages else now
         return max(rest, self.schedule.seconds_until_due(ticks, now, run_began))
 
@@ -194,7 +194,7 @@ class Target:
         in_background = output.is_in_background
         asks = not in_background and output.asks
         with self._display.lock:
-            if asks and pauses.is_ordinary:
+            if asks and pauses.steps_go_on:
                 output.adopt_mode()
             (pauses.begin if asks else pauses.end)(self)
             pauses.look()
@@ -203,22 +203,22 @@ class Target:
     def _due_snapshot(self, now: float) -> Snapshot | None:
         """What there is to draw now; None if nothing is due."""
         with self._display.lock:
-            leaves = [stage for stage in self._display.stages.as_of_now() if stage.is_leaf and self.covers(stage)]
+            leaves = [stage for stage in self._display.stages.as_of_now() if stage.is_leaf and self.receives(stage)]
             ticks = [self.schedule.tick(stage, now) for stage in leaves]
         due = [stage for stage, tick in zip(leaves, ticks, strict=True) if self.schedule.is_due(tick)]
         with self._display.lock:
             if not self.renderer.live:
                 for stage in due:
-                    if self.covers(stage) and not stage.outcome:
+                    if self.receives(stage) and not stage.outcome:
                         self._display.stages.post_line(self, stage)
             elif not due and not self.events:
                 return None
             self._draws = True
             events = tuple(self.events.popleft() for _ in range(min(len(self.events), _MOST_IN_A_FRAME)))
             if self.renderer.live:
-                self.schedule.mark_all(leaves, now)
+                self.schedule.note_frame(leaves, now)
                 return Snapshot(
-                    self.final if self.final is not None else self._display.stages.views(self.includes), events
+                    self.final if self.final is not None else self._display.stages.views(self.draws), events
                 )
         for stage in due:
             self._display.stages.set_next_due(stage)

@@ -45,7 +45,7 @@ class Targets:
         # Held while streams are taken and given back, which calls their methods, perhaps the user's. So the display's
         # lock must not be held when this one is acquired: a print that holds a lock of the user's waits for it.
         self._streams_lock = threading.RLock()
-        self._prints = Prints(display.before_print, self._tell)
+        self._prints = Prints(display.before_print, self._report)
         self._input = InputPauses(lambda: paused(display, explicit=False), self._answered)
         self._waiting: set[int] = set()  # the threads that wait for last lines
         self.silent = False
@@ -53,9 +53,9 @@ class Targets:
     def __iter__(self) -> Iterator[Target]:
         return iter(self._open)
 
-    def covering(self, stage: Stage) -> list[Target]:
-        """The targets that draw `stage`."""
-        return [target for target in self._open if target.covers(stage)]
+    def receiving(self, stage: Stage) -> list[Target]:
+        """The targets that receive the events of `stage`."""
+        return [target for target in self._open if target.receives(stage)]
 
     @property
     def own_this_thread(self) -> bool:
@@ -83,7 +83,7 @@ class Targets:
 
     def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
         """A new target, not opened yet; None if there is one already, or must be none. The lock must be held."""
-        same = next((target for target in self._open if target.draws_as(renderer)), None)
+        same = next((target for target in self._open if target.shares_place_with(renderer)), None)
         if same and not same.closing:
             same.include(stage)
             return None
@@ -129,7 +129,7 @@ class Targets:
         self._prints.release(set(), listening=False)
         self._input.remove()
 
-    def _tell(self, stream: StreamName, text: str) -> None:
+    def _report(self, stream: StreamName, text: str) -> None:
         """Post a printed line to the logs that want it. This takes no lock, as signal handlers print as well."""
         message = Message(stream, text, self._display.wall(), self._run)
         for target in self._open:
@@ -148,8 +148,8 @@ class Targets:
     @property
     def are_closing(self) -> bool:
         """Whether any has yet to draw its last or a line that stays, and is waited for."""
-        for target in self._open:  # noqa: SIM110  # asked before each print, where a generator would cost
-            if (target.final is not None or target.owes_lines) and not target.late:
+        for target in self._open:  # asked before each print, where a generator would cost
+            if (target.final is not None or target.has_unwritten_lines) and not target.timed_out:
                 return True
         return False
 
@@ -163,7 +163,7 @@ class Targets:
         """Whoever has typed an answer has ended the line by it."""
         for target in self._open:
             if target.output and target.output.is_terminal:
-                target.output.begun = 0
+                target.output.column = 0
 
     def wake(self) -> None:
         """Have everything that is due drawn soon."""
@@ -174,7 +174,7 @@ class Targets:
         """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
         with self._display.lock:
             lines = [t for t in self._open if with_lines and t.renderer.screen and not t.renderer.live]
-            waited = [t for t in self._open if t.closing or t.owes_lines or (t in lines and not t.is_drained)]
+            waited = [t for t in self._open if t.closing or t.has_unwritten_lines or (t in lines and not t.is_drained)]
         until = time.monotonic() + PATIENCE
         thread = threading.get_ident()
         # A signal handler that interrupts a change or a wait would hold up what it waits for.

@@ -29,7 +29,7 @@ class Follower:
         self.path = path
         self._tail = tail
         self._file: IO[bytes] | None = None
-        self._begun = b""
+        self._partial = b""
 
     def lines(self) -> Iterator[bytes]:
         """The whole lines that are new.
@@ -50,21 +50,21 @@ class Follower:
         elif os.path.sameopenfile(file.fileno(), self._file.fileno()):
             at = self._file.tell()
             if at > size:  # the file was truncated
-                at, self._begun = 0, b""
+                at, self._partial = 0, b""
             file.seek(at)
             self._file.close()
         else:
             yield from self._new_lines()
             self._file.close()
-            self._begun = b""
+            self._partial = b""
         self._file = file
         yield from self._new_lines()
 
     def _new_lines(self) -> Iterator[bytes]:
         while self._file and (piece := self._file.read(LONGEST)):
-            *lines, self._begun = (self._begun + piece).split(b"\n")
-            if len(self._begun) > LONGEST:  # too long for kbar's, and so will be the rest of it
-                lines, self._begun = [*lines, self._begun], b""
+            *lines, self._partial = (self._partial + piece).split(b"\n")
+            if len(self._partial) > LONGEST:  # too long for kbar's, and so will be the rest of it
+                lines, self._partial = [*lines, self._partial], b""
             yield from lines
 
     def close(self) -> None:

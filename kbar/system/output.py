@@ -86,10 +86,10 @@ class Output:
 
     Attributes:
         lock: held while anything is written, by the user's prints too.
-        begun: columns of a line that was printed and has not ended yet.
+        column: columns of the line that was printed last and has not ended; 0 if it has.
         frame: the number of frames that were drawn.
         awaited: whether the end of a run, or a print, waits until lines are written.
-        late: whether it was waited for in vain since it last took anything.
+        timed_out: whether it was waited for in vain since it last took anything.
     """
 
     is_terminal: bool = False
@@ -98,8 +98,8 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.begun = self.frame = 0
-        self.late = self.flushing = self.awaited = False
+        self.column = self.frame = 0
+        self.timed_out = self.flushing = self.awaited = False
         self._waiting = ""  # lines that are written once the user's line ends
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -125,9 +125,9 @@ class Output:
     def printed(self, data: Any) -> None:
         """Take note that the user has printed `data`, text or bytes but not nothing. The lock must be held."""
         if data[-1:] != (b"\n" if isinstance(data, bytes) else "\n"):
-            self.begun = max(1, column_after(self._decoded(data), self.begun))
+            self.column = max(1, column_after(self._decoded(data), self.column))
             return
-        self.begun = 0
+        self.column = 0
         if self._waiting:  # lines that come between this line and the next
             with contextlib.suppress(OSError, ValueError):  # the next lines will tell
                 self._write_waiting()
@@ -151,17 +151,17 @@ class Output:
         text = "".join(f"{line}\n" for line in lines)
         until = time.monotonic() + _LINE_END  # until then the user may end the line
         if not self._is_direct:
-            while self.begun and not self.awaited and time.monotonic() < until:
+            while self.column and not self.awaited and time.monotonic() < until:
                 time.sleep(0.005)
-            begun, self.begun = self.begun, 0
-            self.write("\n" + text if begun else text)
+            column, self.column = self.column, 0
+            self.write("\n" + text if column else text)
             return
         self._wait()
         self._waiting = text
         while self._waiting:
             with self.lock:
                 self._flush()
-                if not self.begun or self.awaited or time.monotonic() > until:
+                if not self.column or self.awaited or time.monotonic() > until:
                     self._write_waiting()
                     return
             time.sleep(0.005)
@@ -170,8 +170,8 @@ class Output:
         """Write the lines that wait for the end of the user's line, if that print has not done so. The lock is held."""
         self._flush()
         text, self._waiting = self._waiting, ""
-        self.write("\n" + text if text and self.begun else text)
-        self.begun = 0
+        self.write("\n" + text if text and self.column else text)
+        self.column = 0
 
     def write(self, text: str) -> None:
         """Write all of `text`, and wait as long as that takes.
@@ -186,7 +186,7 @@ class Output:
                 _write_all(self._descriptor, self._encoded(text))
         else:  # without the lock: a print that holds it may be waiting for the stand-in's own lock
             self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
-        self.late = False
+        self.timed_out = False
 
     @property
     def _is_direct(self) -> bool:

@@ -92,10 +92,10 @@ class Terminal(Output):
             room = gap + len(shown)
             frame = [self._permanent(above)]
             if above:
-                self.begun = 0
-            elif self.begun and self.begun % columns == 0:
+                self.column = 0
+            elif self.column and self.column % columns == 0:
                 frame.append("\r\n")  # the line is full, and would go on in the next row
-                self.begun = 0
+                self.column = 0
             if shown:
                 frame += [_SCROLL_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
@@ -139,10 +139,10 @@ class Terminal(Output):
     def make_room(self, data: Any) -> None:
         """Take the bars away, unless there is room for `data` above them; so a line now and then lets none flicker."""
         if self._shows_bars and data:
-            taken = rows_taken(self._decoded(data), self.begun, self.size[0])
+            taken = rows_taken(self._decoded(data), self.column, self.size[0])
             if taken > self._gap:
                 self.hide()
-            elif not self.begun:
+            elif not self.column:
                 self.write(_TO_END_OF_LINE)  # native code may have left the cursor on a bar
             self._gap -= int(min(taken, self._gap))
 
