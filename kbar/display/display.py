@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypedDict
 
 from ..core.counts import Source
@@ -16,7 +15,7 @@ from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
 from ..system.warnings import failure, forget
 from . import scope
-from .pause import Pauses, paused
+from .pause import Pauses
 from .stages import Stages
 from .targets import Targets
 from .thread import DrawingThread
@@ -222,12 +221,6 @@ class Display:
         while self._later:
             self._later.popleft()()
         self.targets.wake()
-
-    # Pauses.
-
-    def pause(self) -> AbstractContextManager[None]:
-        """A block in which bars are hidden, and time does not count unless steps go on."""
-        return paused(self, explicit=True)
 
     def _skip(self, seconds: float) -> None:
         """Take so many seconds out of the clock, as if they had not passed."""

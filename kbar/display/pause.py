@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..system.output import Output
+from ..system.terminal import Terminal
 from . import scope
 
 if TYPE_CHECKING:
@@ -124,6 +126,25 @@ def _is_typed() -> bool:
 def _holds_up_a_run() -> bool:
     """Whether a run waits for this thread. It does not for one that only waits for a key, such as to stop the run."""
     return threading.current_thread() is threading.main_thread() or scope.innermost() is not None
+
+
+def is_free(output: Output | None, display: Display, by: object) -> bool:
+    """Whether bars may be drawn on `output`: it is no terminal, or one in the foreground where nothing is asked.
+
+    While something is asked there that only its mode tells, the display is paused for `by`.
+    """
+    if not isinstance(output, Terminal):
+        return True
+    in_background = output.is_in_background
+    asks = not in_background and output.asks
+    with display.lock:
+        steps_go_on = asks and display.pauses.steps_go_on
+        (display.pauses.begin if asks else display.pauses.end)(by)
+        display.pauses.look()
+        active = display.pauses.active
+    if steps_go_on:
+        output.adopt_mode()
+    return not in_background and not active
 
 
 @contextlib.contextmanager

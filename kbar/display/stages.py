@@ -59,7 +59,7 @@ class Stages:
         above = _above(stage, now) if any(not target.renderer.live for target in targets) else ()
         event = Event(kind, self._display.wall(), view, epoch, line, above)
         for target in targets:
-            target.post(event)
+            target.events.append(event)
 
     # Endings.
 
@@ -138,10 +138,12 @@ class Stages:
     # When the next line is due.
 
     def post_line(self, target: Target, stage: Stage) -> None:
-        """Post to `target` a line about `stage` as it is now."""
+        """Post to `target` a line about `stage` as it is now, unless one of them is over."""
+        if stage.outcome or not target.receives(stage):
+            return
         now = self._display.clock()
         target.schedule.note_drawn(stage, now)
-        target.post(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
+        target.events.append(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
 
     def reached(self, stage: Stage) -> None:
         """Post the log lines that are due at this step; called on the thread of the step, which holds no lock."""
@@ -153,8 +155,7 @@ class Stages:
         due = [target for target, tick in ticks if target.schedule.is_due(tick)]
         with self._display.lock:
             for target in due:
-                if target.receives(stage):
-                    self.post_line(target, stage)
+                self.post_line(target, stage)
         self.set_next_due(stage)
         self._display.wake()
 

@@ -83,7 +83,7 @@ class Targets:
 
     def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
         """A new target, not opened yet; None if there is one already, or must be none. The lock must be held."""
-        same = next((target for target in self._open if target.shares_place_with(renderer)), None)
+        same = next((target for target in self._open if _are_one(target.renderer, renderer)), None)
         if same and not same.closing:
             same.include(stage)
             return None
@@ -134,7 +134,7 @@ class Targets:
         message = Message(stream, text, self._display.wall(), self._run)
         for target in self._open:
             if target.captures:
-                target.post(message)
+                target.events.append(message)
                 target.thread.wake()
                 if len(target.events) > _FLOOD and not target.thread.is_this_thread:
                     time.sleep(0.001)
@@ -173,8 +173,7 @@ class Targets:
     def wait(self, *, with_lines: bool) -> None:
         """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
         with self._display.lock:
-            lines = [t for t in self._open if with_lines and t.renderer.screen and not t.renderer.live]
-            waited = [t for t in self._open if t.closing or t.has_unwritten_lines or (t in lines and not t.is_drained)]
+            waited = [t for t in self._open if t.closing or t.has_unwritten_lines or (with_lines and t.has_log_lines)]
         until = time.monotonic() + PATIENCE
         thread = threading.get_ident()
         # A signal handler that interrupts a change or a wait would hold up what it waits for.
@@ -187,3 +186,8 @@ class Targets:
                     target.wait(until - time.monotonic())
         finally:
             self._waiting.discard(thread)
+
+
+def _are_one(renderer: Renderer, other: Renderer) -> bool:
+    """Whether both are the same object, or write to the same file."""
+    return renderer is other or (renderer.place is not None and renderer.place == other.place)
