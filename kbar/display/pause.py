@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..system.output import Output
+from ..system.replaced import Replacement
 from ..system.terminal import Terminal
 from . import scope
 
@@ -79,17 +80,17 @@ class InputPauses:
         self, pause: Callable[[], contextlib.AbstractContextManager[None]], answered: Callable[[], None]
     ) -> None:
         self._pause, self._answered = pause, answered
-        self._replaced: list[tuple[Any, str, Any, Any]] = []  # object, name, its own attribute before, the one now
+        self._replaced: list[Replacement] = []
 
     def install(self) -> None:
         """Replace them, unless they are replaced."""
         if not self._replaced:
-            self._replace(builtins, "input")
+            self._replaced.append(self._replacement(builtins, "input"))
             with contextlib.suppress(AttributeError, TypeError):  # there is no stdin, or it takes no attributes
-                self._replace(sys.stdin, "readline")
+                self._replaced.append(self._replacement(sys.stdin, "readline"))
 
-    def _replace(self, owner: Any, name: str) -> None:
-        before, original = vars(owner).get(name), getattr(owner, name)
+    def _replacement(self, owner: Any, name: str) -> Replacement:
+        original = getattr(owner, name)
 
         @functools.wraps(original)
         def ask(*args: Any) -> Any:
@@ -102,18 +103,12 @@ class InputPauses:
                 self._answered()
             return answer
 
-        setattr(owner, name, ask)
-        self._replaced.append((owner, name, before, ask))
+        return Replacement(owner, name, ask)
 
     def remove(self) -> None:
         """Restore them, unless other code has replaced them since."""
         while self._replaced:
-            owner, name, before, ask = self._replaced.pop()
-            if vars(owner).get(name) is ask:
-                if before is None:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, before)
+            self._replaced.pop().undo()
 
 
 def _is_typed() -> bool:
@@ -136,7 +131,7 @@ def is_free(output: Output | None, display: Display, by: object) -> bool:
     if not isinstance(output, Terminal):
         return True
     in_background = output.is_in_background
-    asks = not in_background and output.asks
+    asks = not in_background and output.asks()
     with display.lock:
         steps_go_on = asks and display.pauses.steps_go_on
         (display.pauses.begin if asks else display.pauses.end)(by)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.snapshot import StreamName
-from ..system.output import Output, Shadow, is_own_write
+from ..system.output import Output, is_own_write
+from ..system.replaced import Shadow
 
 _LONGEST = 1 << 20  # characters that are kept of a line that has not ended
 

@@ -21,13 +21,11 @@ class Follower:
     The file is opened anew at each look: network file systems ask only then how long it is.
 
     Args:
-        path: the file.
-        tail: how many bytes at the end of an existing file are read, from the next whole line on; None for all.
+        path: the file. Of what it holds at first, only the last lines are read.
     """
 
-    def __init__(self, path: str, tail: int | None = _TAIL) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._tail = tail
         self._file: IO[bytes] | None = None
         self._partial = b""
 
@@ -44,8 +42,8 @@ class Follower:
             return
         size = os.fstat(file.fileno()).st_size
         if self._file is None:
-            if self._tail is not None and size > self._tail:
-                file.seek(size - self._tail)
+            if size > _TAIL:
+                file.seek(size - _TAIL)
                 file.readline()
         elif os.path.sameopenfile(file.fileno(), self._file.fileno()):
             at = self._file.tell()

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from .cells import column_after
-from .descriptor import Descriptor
+from .descriptor import Descriptor, file_behind
 from .environment import place
+from .replaced import Shadow
 
 _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
 
@@ -33,45 +34,6 @@ _writes = _Writes()
 def is_own_write() -> bool:
     """Whether this thread writes text of kbar's own at this moment, and not what the user prints."""
     return _writes.own
-
-
-class Shadow:
-    """Replaces `write` and `flush` of one stream object by methods of its own, which call the original ones.
-
-    So it sees what is written by all who use the object, and `sys.stdout` remains the same object.
-
-    Args:
-        stream: any object whose attributes can be set.
-
-    Raises:
-        AttributeError, TypeError: if they cannot.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self.active = True
-        self._replaced = {name: vars(stream).get(name) for name in ("write", "flush")}
-        self._write, self._flush = stream.write, getattr(stream, "flush", lambda: None)
-        stream.write, stream.flush = self.write, self.flush
-
-    def write(self, data: Any) -> Any:
-        """Write `data` as the stream does."""
-        return self._write(data)
-
-    def flush(self) -> None:
-        """Flush as the stream does."""
-        self._flush()
-
-    def remove(self) -> None:
-        """Restore `write` and `flush`, unless other code has replaced them since; then calls only pass through."""
-        self.active = False
-        for name, before in self._replaced.items():
-            if vars(self.stream).get(name) != getattr(self, name):
-                continue
-            if before is None:
-                delattr(self.stream, name)
-            else:
-                setattr(self.stream, name, before)
 
 
 class Output:
@@ -112,9 +74,9 @@ class Output:
         self.write_lines(above)
 
     def leave(self) -> None:
-        """Write the bars that were drawn last as lines, which stay."""
+        """Leave the bars that were drawn last as lines, with the cursor below them."""
         bars, self._last = self._last, ()
-        self.write_lines(bars)
+        self.draw(bars, ())
 
     def hide(self) -> None:
         """Take the bars away, so that text can be printed; here there are none."""
@@ -266,11 +228,11 @@ class Output:
 
 
 def _own_descriptor(stream: IO[str] | None) -> Descriptor | None:
-    raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))
-    if os.name != "posix" or type(stream) is not io.TextIOWrapper or not isinstance(raw, io.FileIO):
+    file = file_behind(stream)
+    if os.name != "posix" or file is None:
         return None
     try:
-        return Descriptor(os.dup(stream.fileno()))
+        return Descriptor(os.dup(file.fileno()))
     except (OSError, ValueError):  # closed
         return None
 

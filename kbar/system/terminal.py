@@ -106,11 +106,6 @@ class Terminal(Output):
             self._shows_bars = bool(shown)
             self.frame += 1
 
-    def leave(self) -> None:
-        """Leave the bars that were drawn last as lines, with the cursor below them."""
-        bars, self._last = self._last, ()
-        self.draw(bars, ())
-
     @property
     def _is_direct(self) -> bool:
         """Whether frames go to the descriptor, also if other code has replaced `write`: it wants prints, not frames."""
@@ -146,7 +141,6 @@ class Terminal(Output):
                 self.write(_TO_END_OF_LINE)  # native code may have left the cursor on a bar
             self._gap -= int(min(taken, self._gap))
 
-    @property
     def asks(self) -> bool:
         """Whether a program asks something: it has changed the terminal's mode, or the main thread reads from it."""
         mode = self._current_mode()

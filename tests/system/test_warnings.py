@@ -128,8 +128,8 @@ def test_a_stream_in_the_place_of_standard_error_gets_warnings(monkeypatch: pyte
 def shows_on_standard_error() -> Callable[..., None]:
     """`warnings.showwarning` as it is where pytest records nothing."""
 
-    def showwarning(message: Warning, category: type[Warning], *where: Any, file: Any, line: str) -> None:
-        file.write(f"{where[0]}:{where[1]}: {category.__name__}: {message}\n")
+    def showwarning(message: Warning, category: type[Warning], name: str, number: int, file: Any, line: str) -> None:
+        file.write(f"{name}:{number}: {category.__name__}: {message}\n")
 
     showwarning.__module__ = "warnings"
     return showwarning
