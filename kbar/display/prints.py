@@ -71,7 +71,7 @@ class _SharedStream(Shadow):
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
         self._output, self._settle = output, settle
-        self._held: int | None = None  # if something may be held until it is flushed, the frame it made room in
+        self._unflushed: int | None = None  # the frame in which it made room for text that may not be flushed yet
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
@@ -82,7 +82,7 @@ class _SharedStream(Shadow):
         if is_own_write():
             return self._write_own(data)
         output = self._output
-        if output.has_waiting_lines:  # they come behind the last line that ends here
+        if output.waiting:  # they come behind the last line that ends here
             end = shown.rfind("\n" if isinstance(shown, str) else b"\n") + 1  # type: ignore[arg-type]  # of its own type
             if 0 < end < len(shown):
                 taken = [self.write(shown[:end]), self.write(shown[end:])]
@@ -91,7 +91,7 @@ class _SharedStream(Shadow):
         with output.lock:
             output.make_room(shown)
             taken = self._write(data)
-            self._held = output.frame
+            self._unflushed = output.frame
             output.printed(shown)
         return taken
 
@@ -104,14 +104,14 @@ class _SharedStream(Shadow):
             return self._write(data)
 
     def flush(self) -> None:
-        """Let go of what is held; there is room for it, unless another frame was drawn since it was written."""
-        if self._held is None or not self.active or is_own_write():
+        """Flush the stream; there is room for the text, unless another frame was drawn since it was written."""
+        if self._unflushed is None or not self.active or is_own_write():
             self._flush()
             return
         with self._output.lock:
-            if self._held != self._output.frame:
+            if self._unflushed != self._output.frame:
                 self._output.hide()
-            self._held = None
+            self._unflushed = None
             self._flush()
 
 

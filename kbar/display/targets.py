@@ -131,19 +131,14 @@ class Targets:
 
     def _report(self, stream: StreamName, text: str) -> None:
         """Post a printed line to the logs that want it. This takes no lock, as signal handlers print as well."""
-        message = Message(stream, text, self._display.wall(), self._run)
+        roots = self._display.stages.roots
+        message = Message(stream, text, self._display.wall(), roots[-1].run if roots else "")
         for target in self._open:
             if target.captures:
                 target.events.append(message)
                 target.thread.wake()
                 if len(target.events) > _FLOOD and not target.thread.is_this_thread:
                     time.sleep(0.001)
-
-    @property
-    def _run(self) -> str:
-        """The run that a printed line belongs to, as `StageView.run` names it."""
-        roots = self._display.stages.roots
-        return roots[-1].run if roots else ""
 
     @property
     def are_closing(self) -> bool:
@@ -160,7 +155,7 @@ class Targets:
                 target.output.hide()
 
     def _answered(self) -> None:
-        """Whoever has typed an answer has ended the line by it."""
+        """Take note that an answer was typed, which has ended the line on the terminal."""
         for target in self._open:
             if target.output and target.output.is_terminal:
                 target.output.column = 0

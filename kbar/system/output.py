@@ -49,6 +49,7 @@ class Output:
     Attributes:
         lock: held while anything is written, by the user's prints too.
         column: columns of the line that was printed last and has not ended; 0 if it has.
+        waiting: lines that are written once the line ends that the user has begun.
         frame: the number of frames that were drawn.
         awaited: whether the end of a run, or a print, waits until lines are written.
         timed_out: whether it was waited for in vain since it last took anything.
@@ -62,7 +63,7 @@ class Output:
         self.lock = threading.RLock()
         self.column = self.frame = 0
         self.timed_out = self.flushing = self.awaited = False
-        self._waiting = ""  # lines that are written once the user's line ends
+        self.waiting = ""
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
         self._descriptor = _own_descriptor(stream)
@@ -90,14 +91,9 @@ class Output:
             self.column = max(1, column_after(self._decoded(data), self.column))
             return
         self.column = 0
-        if self._waiting:  # lines that come between this line and the next
+        if self.waiting:  # lines that come between this line and the next
             with contextlib.suppress(OSError, ValueError):  # the next lines will tell
                 self._write_waiting()
-
-    @property
-    def has_waiting_lines(self) -> bool:
-        """Whether lines wait for the end of the line that the user has begun."""
-        return bool(self._waiting)
 
     def _decoded(self, data: str | bytes) -> str:
         return data if isinstance(data, str) else data.decode(self.encoding, "replace")
@@ -119,8 +115,8 @@ class Output:
             self.write("\n" + text if column else text)
             return
         self._wait()
-        self._waiting = text
-        while self._waiting:
+        self.waiting = text
+        while self.waiting:
             with self.lock:
                 self._flush()
                 if not self.column or self.awaited or time.monotonic() > until:
@@ -131,7 +127,7 @@ class Output:
     def _write_waiting(self) -> None:
         """Write the lines that wait for the end of the user's line, if that print has not done so. The lock is held."""
         self._flush()
-        text, self._waiting = self._waiting, ""
+        text, self.waiting = self.waiting, ""
         self.write("\n" + text if text and self.column else text)
         self.column = 0
 
@@ -159,7 +155,7 @@ class Output:
 
     def _wait(self) -> None:
         """Wait until the stream is ready, before the lock is taken that prints need as well."""
-        _wait_until_writable(self._descriptor.number if self._descriptor else _behind(self.stream))
+        _wait_until_writable(self._descriptor.number if self._descriptor else _likely_descriptor(self.stream))
 
     def _flush(self) -> None:
         """Write out what was printed before, so that it comes first."""
@@ -204,18 +200,17 @@ class Output:
     @property
     def size(self) -> tuple[int, int]:
         """Columns and lines at this moment; 80 and 24 where the terminal or `COLUMNS` and `LINES` do not say."""
-        columns, lines = self._terminal_size()
+        columns = lines = 0
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # it leads to no terminal
+            columns, lines = os.get_terminal_size(self._number)
         if not self.is_terminal:
-            columns, lines = (
-                found or _from_environment(name) for found, name in ((columns, "COLUMNS"), (lines, "LINES"))
-            )
+            columns, lines = columns or _from_environment("COLUMNS"), lines or _from_environment("LINES")
         return columns or 80, lines or 24
 
-    def _terminal_size(self) -> tuple[int, int]:
-        try:
-            return os.get_terminal_size(self._descriptor.number if self._descriptor else self.stream.fileno())  # type: ignore[union-attr]  # None is what except is for
-        except (AttributeError, ValueError, OSError):
-            return 0, 0
+    @property
+    def _number(self) -> int:
+        """The number of its descriptor, or of the stream's."""
+        return self._descriptor.number if self._descriptor else self.stream.fileno()  # type: ignore[union-attr]  # callers suppress it
 
     def leads_to(self, stream: IO[str] | None) -> bool:
         """Whether `stream` leads to the same place."""
@@ -259,7 +254,7 @@ def _wait_until_writable(descriptor: int | None) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def _behind(stream: Any) -> int | None:
+def _likely_descriptor(stream: Any) -> int | None:
     """The descriptor that an object in place of a stream most likely writes to; None if there is none."""
     if isinstance(stream, io.StringIO):
         return None

@@ -164,8 +164,3 @@ class Terminal(Output):
         with contextlib.suppress(Exception):  # likewise, or the terminal is another session's
             return os.tcgetpgrp(self._number) != os.getpgrp()
         return False
-
-    @property
-    def _number(self) -> int:
-        """The terminal's descriptor."""
-        return self._descriptor.number if self._descriptor else self.stream.fileno()  # type: ignore[union-attr]  # suppressed

@@ -147,7 +147,7 @@ def _note_handlers() -> None:
             _handlers[id(function.__code__)] = function.__code__
 
 
-def said(value: object) -> str:
+def text_of(value: object) -> str:
     """`value` as text, whatever its `__str__` raises."""
     if isinstance(value, str):
         return value
@@ -175,7 +175,7 @@ def failure(what: str, error: BaseException) -> None:
         raise error
     at = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" ({at[0].filename}:{at[0].lineno})" if at else ""
-    why = "".join(c if c.isprintable() else " " for c in said(error)[:500])
+    why = "".join(c if c.isprintable() else " " for c in text_of(error)[:500])
     warn(f"{what}: {type(error).__name__}: {why}{where}. The run goes on.")
 
 

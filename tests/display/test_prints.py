@@ -180,7 +180,7 @@ def test_a_print_that_ends_a_line_above_waiting_ones_returns_what_the_stream_doe
     prints = Prints(lambda: None, lambda name, text: None)
     prints.share(output)
     stream.write("loading ")
-    output._waiting = "a line\n"
+    output.waiting = "a line\n"
     assert stream.write("done\nnext") == taken
     prints.release(set(), listening=False)
     assert stream.getvalue() == "loading done\na line\nnext"

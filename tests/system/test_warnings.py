@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from kbar import KbarWarning
-from kbar.system.warnings import failure, forget, from_signal, said, warn
+from kbar.system.warnings import failure, forget, from_signal, text_of, warn
 
 from ..helpers import run_python
 
@@ -251,17 +251,17 @@ def test_what_is_raised_beside_a_handler_is_not_its_own() -> None:
             inner(2, frame)
             return ""
 
-    assert said(Value()) == "<Value>"
+    assert text_of(Value()) == "<Value>"
 
 
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit])
 def test_an_object_without_text_costs_only_that_text(error: type[BaseException]) -> None:
-    assert said(Raises(error)) == "<Raises>"
+    assert text_of(Raises(error)) == "<Raises>"
 
 
 def test_ctrl_c_in_an_objects_text_is_the_users() -> None:
     with pytest.raises(KeyboardInterrupt):
-        said(Raises(KeyboardInterrupt))
+        text_of(Raises(KeyboardInterrupt))
 
 
 class Raises:
