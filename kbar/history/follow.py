@@ -27,7 +27,7 @@ class Follower:
     def __init__(self, path: str) -> None:
         self.path = path
         self._file: IO[bytes] | None = None
-        self._partial = b""
+        self._partial = b""  # of a line that has not ended yet
 
     def lines(self) -> Iterator[bytes]:
         """The whole lines that are new.
@@ -45,16 +45,15 @@ class Follower:
             if size > _TAIL:
                 file.seek(size - _TAIL)
                 file.readline()
-        elif os.path.sameopenfile(file.fileno(), self._file.fileno()):
-            at = self._file.tell()
-            if at > size:  # the file was truncated
-                at, self._partial = 0, b""
-            file.seek(at)
-            self._file.close()
         else:
-            yield from self._new_lines()
+            if not os.path.sameopenfile(file.fileno(), self._file.fileno()):  # another file has taken its place
+                yield from self._new_lines()
+                self._partial = b""
+            elif self._file.tell() > size:  # the file was truncated
+                self._partial = b""
+            else:
+                file.seek(self._file.tell())
             self._file.close()
-            self._partial = b""
         self._file = file
         yield from self._new_lines()
 
