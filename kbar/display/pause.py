@@ -41,18 +41,18 @@ class Pauses:
     def begin(self, by: object, *, explicit: bool = False) -> None:
         """Begin a pause for `by`, unless there is one; `explicit` if it goes on whatever steps do."""
         if by not in self._by:
-            self.look()
+            self.correct_clock()
             self._by[by] = explicit
             self._since, self._at = self._clock(), self._position()
 
     def end(self, by: object) -> None:
         """End the pause for `by`, if there is one."""
         if by in self._by:
-            self.look()
+            self.correct_clock()
             del self._by[by]
 
-    def look(self) -> None:
-        """Take the time since the last look out of the clock, unless steps have landed in this pause."""
+    def correct_clock(self) -> None:
+        """Take the time since the last call out of the clock, unless steps have landed in this pause."""
         if self._by and self._position() == self._at:
             self._skip(self._clock() - self._since)
             self._since = self._clock()
@@ -135,7 +135,7 @@ def is_free(output: Output | None, display: Display, by: object) -> bool:
     with display.lock:
         steps_go_on = asks and display.pauses.steps_go_on
         (display.pauses.begin if asks else display.pauses.end)(by)
-        display.pauses.look()
+        display.pauses.correct_clock()
         active = display.pauses.active
     if steps_go_on:
         output.adopt_mode()

@@ -32,16 +32,18 @@ class Prints:
         if output in self._shared:
             return
         streams = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
-        targets = {id(t): t for t in (_lowest(stream) for stream in streams if output.leads_to(stream))}
+        lowest = {id(low): low for low in (_lowest(stream) for stream in streams if output.leads_to(stream))}
         self._shared[output] = []
-        for target in targets.values():
+        for stream in lowest.values():
             with contextlib.suppress(AttributeError, TypeError):  # an object whose attributes cannot be set
-                self._shared[output].append(_SharedStream(target, output, self._settle))
+                self._shared[output].append(_SharedStream(stream, output, self._settle))
 
     def listen(self) -> None:
         """From now on, pass each line that is printed to `sys.stdout` or `sys.stderr` to `report`."""
+        if self._listeners:
+            return
         names: tuple[StreamName, StreamName] = ("stdout", "stderr")
-        for name in () if self._listeners else names:
+        for name in names:
             with contextlib.suppress(AttributeError, TypeError):  # likewise
                 self._listeners.append(_Listener(getattr(sys, name), name, self._report))
 
