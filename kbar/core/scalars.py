@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
 
-from ..system.warnings import from_signal, said
+from ..system.warnings import from_signal, text_of
 
 Plain = Union[bool, int, float, str, None]
 Report = Callable[[str], object]
@@ -37,9 +37,9 @@ def plain(value: Any, report: Report = lambda _: None) -> Plain:
     except (Exception, SystemExit) as error:  # whatever the object does, it must cost no more than its own metric
         if from_signal(error):
             raise
-        problem = said(error)
+        problem = text_of(error)
     report(f"is no number ({type(value).__name__}: {problem}) and is shown as text")
-    return text or said(value)
+    return text or text_of(value)
 
 
 def _item(value: Any) -> bool | int | float:

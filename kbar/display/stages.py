@@ -54,14 +54,14 @@ class Stages:
 
     def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
         """Post to the targets what has happened to `stage`; `as_line` if it leaves a line above the bars."""
-        targets = self._display.targets.covering(stage)
+        targets = self._display.targets.receiving(stage)
         now = self._display.clock()
         view = stage.view(now)
         line = (epoch or view) if as_line and stage.settings.leave != "none" else None
         above = _above(stage, now) if any(not target.renderer.live for target in targets) else ()
         event = Event(kind, self._display.wall(), view, epoch, line, above)
         for target in targets:
-            target.post(event)
+            target.events.append(event)
 
     # Endings.
 
@@ -111,7 +111,7 @@ class Stages:
         for target in self._display.targets:
             target.schedule.forget(stage)
             if not target.closing and (last or target.is_over):
-                target.final = self.views(target.includes)
+                target.final = self.views(target.draws)
         if not stage.parent:
             self.roots = [] if last else [root for root in self.roots if root is not stage]
             for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
@@ -140,10 +140,12 @@ class Stages:
     # When the next line is due.
 
     def post_line(self, target: Target, stage: Stage) -> None:
-        """Post to `target` a line about `stage` as it is now."""
+        """Post to `target` a line about `stage` as it is now, unless one of them is over."""
+        if stage.outcome or not target.receives(stage):
+            return
         now = self._display.clock()
-        target.schedule.mark(stage, now)
-        target.post(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
+        target.schedule.note_drawn(stage, now)
+        target.events.append(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
 
     def reached(self, stage: Stage) -> None:
         """Post the log lines that are due at this step; called on the thread of the step, which holds no lock."""
@@ -155,8 +157,7 @@ class Stages:
         due = [target for target, tick in ticks if target.schedule.is_due(tick)]
         with self._display.lock:
             for target in due:
-                if target.covers(stage):
-                    self.post_line(target, stage)
+                self.post_line(target, stage)
         self.set_next_due(stage)
         self._display.wake()
 
@@ -176,8 +177,8 @@ class Stages:
 
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
         now = self._display.clock()
-        covering = self._display.targets.covering(stage)
-        return [(target, target.schedule.tick(stage, now)) for target in covering if not target.renderer.live]
+        receiving = self._display.targets.receiving(stage)
+        return [(target, target.schedule.tick(stage, now)) for target in receiving if not target.renderer.live]
 
 
 def _above(stage: Stage, now: float) -> tuple[StageView, ...]:
