@@ -71,7 +71,7 @@ class EpochForecast:
         self._once = 0.0
 
     def phase_over(self, label: str, seconds: float, once: float) -> None:
-        """A phase of the running epoch took so many seconds, and besides `once` what will not be needed again."""
+        """Record a finished phase: `seconds`, plus `once` seconds that later epochs do not need again."""
         before, number = self._over.get(label, (0.0, 0))
         self._over[label] = before + seconds, number + 1
         self._once += once
@@ -94,7 +94,7 @@ class EpochForecast:
 
     @property
     def error(self) -> float:
-        """The share by which the rate may be off; what is between the phases takes two epochs to be known."""
+        """The relative error of the rate; the time between phases counts as unknown until three epochs are over."""
         usual = {label: self._usual(label)[0] for label in self._paces}
         unsure = {label: pace.error for label, pace in self._paces.items() if pace.settled or label == self._BETWEEN}
         off = sum(usual[label] * min(1.0, error) for label, error in unsure.items())
@@ -106,7 +106,7 @@ class EpochForecast:
             return None
         between = self._between(elapsed - sum(phase.seconds + phase.once for phase in running))
         over = {**self._over, self._BETWEEN: (between, 0)}
-        by_label = {phase.label: phase for phase in reversed(running)}  # of one within another, the outer one
+        by_label = {phase.label: phase for phase in reversed(running)}  # if phases with one label are nested: the outer
         whole = left = later = done = 0.0
         for label in {*over, *by_label, *self._paces}:
             seconds, number = over.get(label, (0.0, 0))
@@ -119,7 +119,7 @@ class EpochForecast:
     def _part(self, label: str, seconds: float, number: int, phase: RunningPhase | None) -> tuple[float, float, float]:
         """Seconds that the running epoch's phases of one label took, still need, and have got done.
 
-        So many of them are over and took so many seconds; `phase` is the one that is running.
+        `number` of these phases are over and took `seconds`; `phase` is the running one, if any.
         """
         usual, usual_number = self._usual(label)
         if phase and phase.left is not None:
@@ -157,7 +157,7 @@ class RunningEpoch:
     which callbacks take.
 
     Attributes:
-        logged: what the epoch's line is to show if nobody reports its end; None if phases of it are yet to come.
+        logged: the metrics of the epoch's line if its end is not reported; None while more phases are expected.
         is_left: whether the loop over the epochs was left half way through this one.
     """
 

@@ -15,7 +15,7 @@ _UNCERTAIN = 0.25  # the share by which a rate may be off before remaining times
 class Forecast:
     """What is expected of one stage.
 
-    There are three ways for a stage to be known: by its own steps (`Pace`, `Pacer`); by its epochs, once it has any
+    A stage is estimated in one of three ways: by its own steps (`Pace`, `Pacer`); by its epochs, once it has any
     (`EpochForecast`), which consist of phases that have forecasts of their own; and while its first step takes long, by
     the stage that runs within that step. `look` brings all up to date before a frame is drawn, inner stages first.
 
@@ -38,11 +38,11 @@ class Forecast:
         """The stage begins where its counts do, with nothing known of it."""
         started, initial = self._counts.started, self._counts.initial
         self._pace, self._pacer = Pace(started, initial), Pacer(started, initial)
-        # Stages that ran within the running unit: that unit, how many there were in the one before, how many by now.
+        # Stages within a unit: the running unit, how many began in the one before it, and how many in this one.
         self._unit, self._usual_inner, self._inner = initial, 0, 0
 
     def continue_in(self, phase: Forecast) -> None:
-        """`phase` begins within this stage's epoch; what earlier epochs' phases of its label have shown still holds."""
+        """Give `phase`, which begins, the pace that phases of its label had in earlier epochs."""
         phase._pace, phase._pacer = self._phases.setdefault(phase._label, (phase._pace, phase._pacer))
         for known in (phase._pace, phase._pacer):
             known.restart(phase._counts.started, phase._counts.initial)
@@ -168,7 +168,7 @@ class Forecast:
 
     @property
     def _excess(self) -> tuple[float, float]:
-        """Seconds by which the stage began too slowly: once and for all, and as it will again in the next epoch."""
+        """Extra seconds at the stage's beginning: those that occur only once, and those that occur in each epoch."""
         return (0.0, self._pace.opening) if self._pace.again else (self._pace.first_excess, 0.0)
 
     def _outlook(self, now: float, phases: Sequence[Forecast]) -> Outlook | None:

@@ -79,7 +79,7 @@ class Pacer:
         self.count = max(self.count, self._done if true else min(self._done, int(self.position + 1e-9)))
 
     def jump(self, done: int, share: float) -> None:
-        """Stand at `done` units and a share of the next, as the stages within the running unit have it."""
+        """Move to `done` units plus `share` of the next, which the stages within the running unit determine."""
         self.position, self.count = max(self.position, done + share), max(self.count, done)
         self._landed.clear()
 

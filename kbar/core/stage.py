@@ -25,7 +25,7 @@ NEVER = sys.maxsize  # a position that is not reached; infinity would make each 
 
 
 class Owner(Protocol):
-    """Something that a stage lasts as long as, such as a running call of `fit`."""
+    """Something whose end ends a stage, such as a running call of `fit`."""
 
     def ended(self) -> Outcome | None:
         """How the owner ended; None while it has not."""
@@ -33,7 +33,7 @@ class Owner(Protocol):
 
 @final
 class Stage(Node):
-    """One bar's truth: a node of the tree with its counts and metrics, changed by events and pictured for frames.
+    """The state of one bar: a node of the tree with counts, metrics and a forecast; `view` makes a snapshot of it.
 
     Only `advance_to` runs for every batch, on whatever thread the batch is on, and takes no lock. All other changes are
     the display's, under its lock. All times are seconds of one monotonic clock.
@@ -45,12 +45,12 @@ class Stage(Node):
         parent: the stage this one lies within.
         unit: what is counted, singular.
         total: how many there are, None if unknown.
-        firm: whether a position beyond the total overshoots; if not, the total counts as unknown from then on.
+        firm: whether the total stays valid if the position exceeds it; if not, it counts as unknown from then on.
         title: what the bar is labelled with, if not `label`.
         phase: whether the stage belongs to its parent's current epoch.
         settings: how it is shown.
         owner: its end is the stage's end.
-        source: knows the position between two steps that land, and of waiting for data.
+        source: knows the position between two reported steps, and how long the loop has waited for data.
 
     Attributes:
         counts: how far the stage is.
@@ -59,7 +59,7 @@ class Stage(Node):
         next_due: the position at which `on_due` is called.
         in_block: whether a `with` block keeps the stage open.
         epoch: the running epoch.
-        pending_epoch: the picture of an epoch that is over and whose line is yet to come, and its metrics.
+        pending_epoch: the view of a finished epoch whose line is not posted yet, and its metrics.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Stage(Node):
         self.advance_to(self.done + 1, now, metrics)
 
     def settle_epoch(self, now: float) -> None:
-        """Finish the epoch that the run was left in, if all its phases are done; else its metrics are the stage's."""
+        """Finish an epoch whose end was not reported if its phases are done; else keep its metrics as the stage's."""
         logged, phases = self.epoch.logged, self.epoch_phases
         outcomes = [phase.outcome for phase in phases]
         if logged and outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
@@ -215,12 +215,12 @@ class Stage(Node):
 
     @property
     def own_end(self) -> Outcome:
-        """The outcome if the stage ends now without an exception: early, unless all is done."""
+        """The outcome if the stage ends now without an exception: `done` if it is complete, else `stopped`."""
         return "done" if self.counts.complete else "stopped"
 
     @property
     def stale(self) -> bool:
-        """Whether it failed, or what it lies within did, but what is around that has gone on since."""
+        """Whether this stage, or one around it, failed and its parent has gone on since; it is then no longer shown."""
         above = self.parent
         if above is None or above.stale:
             return above is not None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Node:
-    """One place in the tree of stages, and the rules by which stages enter and leave the picture.
+    """A node in the tree of stages, and the rules for which stages are shown.
 
     The same rules hold for a run as it happens (`Stage`) and for a run read back from its log.
 
@@ -32,7 +32,7 @@ class Node:
         self.outcome: Outcome | None = None
 
     def add(self, child: Self) -> None:
-        """Put `child` into the picture, in place of earlier failures and of a finished phase of the same label."""
+        """Add `child`, and remove earlier failed stages and a finished phase of the same label."""
         self.children = [c for c in self.children if not c.outcome or (c.phase and c.label != child.label)]
         self.children.append(child)
 

@@ -86,7 +86,7 @@ class Display:
         **facts: Unpack[StageFacts],
     ) -> Stage:
         """Begin a stage, within `parent` or else within the innermost one open in this context."""
-        self.settle(with_lines=False)  # an ended run may still have the screen, or the very renderer that is needed now
+        self.settle(with_lines=False)  # an ended run may still hold the screen or this run's renderer
         with self.lock:
             if not self.stages.roots:
                 forget()
@@ -195,9 +195,9 @@ class Display:
             target.thread.notice()
 
     def settle(self, *, with_lines: bool = True) -> None:
-        """End the stages whose owner has ended, and wait until all targets that are over have drawn it.
+        """End the stages whose owner has ended, and wait until targets without running stages are closed.
 
-        `with_lines` waits also until all lines are written that come before what the user prints next.
+        With `with_lines`, this also waits for all lines that must appear before the user's next print.
         """
         self._noticed = False
         with self.lock:

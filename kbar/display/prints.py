@@ -28,7 +28,7 @@ class Prints:
         self._listeners: list[_Listener] = []
 
     def share(self, output: Output) -> None:
-        """From now on, keep prints to the place of `output` apart from what is drawn there."""
+        """Replace `write` of the standard streams that lead to the same terminal or file as `output`."""
         if output in self._shared:
             return
         streams = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
@@ -73,7 +73,7 @@ class _SharedStream(Shadow):
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
         self._output, self._settle = output, settle
-        self._unflushed: int | None = None  # the frame in which it made room for text that may not be flushed yet
+        self._unflushed: int | None = None  # `Output.frame` when text was written that may not be flushed yet
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
@@ -84,7 +84,7 @@ class _SharedStream(Shadow):
         if is_own_write():
             return self._write_own(data)
         output = self._output
-        if output.waiting:  # they come behind the last line that ends here
+        if output.waiting:  # lines of kbar's go after the last line that `data` ends
             end = shown.rfind("\n" if isinstance(shown, str) else b"\n") + 1  # type: ignore[arg-type]  # of its own type
             if 0 < end < len(shown):
                 taken = [self.write(shown[:end]), self.write(shown[end:])]
@@ -106,7 +106,7 @@ class _SharedStream(Shadow):
             return self._write(data)
 
     def flush(self) -> None:
-        """Flush the stream; there is room for the text, unless another frame was drawn since it was written."""
+        """Flush the stream, and hide the bars first if a frame was drawn since the text was written."""
         if self._unflushed is None or not self.active or is_own_write():
             self._flush()
             return

@@ -48,7 +48,7 @@ class Schedule:
         self._drawn.pop(stage.key, None)
 
     def rest(self, began: float, now: float) -> None:
-        """From `now` on, let a screen rest, as drawing has taken since `began`."""
+        """Let a screen rest from `now` on, in proportion to the time that drawing took since `began`."""
         self._rest = now, _REST * (now - began) if self._live else 0.0
 
     def rest_at(self, now: float) -> float:
@@ -59,7 +59,7 @@ class Schedule:
     def is_due(self, tick: Tick) -> bool:
         """Whether a draw is due.
 
-        A log repeats a position only if the time demands a line, and has no line for the last step, as the line of the
+        A log writes a position again only if time alone makes a line due; none for the last step, as the line of the
         stage's end says the same.
         """
         if not self._live:

@@ -111,7 +111,7 @@ class Target:
 
     @property
     def must_finish(self) -> bool:
-        """Whether the interpreter has to wait with its exit: for a device's library, a stream or a file."""
+        """Whether the interpreter must delay its exit: the thread is using a device's library, a stream or a file."""
         waits = self.fetching or (self.output.flushing if self.output else not self.renderer.screen)
         return waits and not self.is_closed
 

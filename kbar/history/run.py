@@ -125,7 +125,7 @@ class Run:
 
         Args:
             record: the line.
-            heard: when it was written at the latest, by this clock, if it was read as it was written.
+            heard: this host's time at which the line was read, if that was soon after it was written; else None.
         """
         stage = record.stage
         assert stage is not None
@@ -161,12 +161,12 @@ class Run:
         return Event("end", self.latest.time, replace(self.root.latest, outcome=outcome))
 
     def is_gone(self) -> bool:
-        """Whether its process no longer exists, at this look and the one before: what it wrote last is read by then."""
+        """Whether its process was gone at this check and the one before; by now its last lines have been read."""
         self._missed = 0 if self.outcome or self.may_run() else self._missed + 1
         return self._missed > 1
 
     def may_run(self) -> bool:
-        """Whether its process may still exist: so do all those of other hosts."""
+        """Whether its process may still exist; always True on another host, where this cannot be checked."""
         if self.latest.host != platform.node() or os.name != "posix":
             return True
         try:
@@ -178,7 +178,7 @@ class Run:
         return True
 
     def silence(self, now: float) -> float:
-        """Seconds without a line by time `now`; 0 if they are so few that they say nothing, or the run is over."""
+        """Seconds since the latest line; 0 if they are too few to mean anything, or if the run is over."""
         seconds = now - self.behind - self.latest.time
         return seconds if seconds > _SILENT and not self.outcome else 0.0
 

@@ -29,7 +29,7 @@ _END: Any = object()
 
 
 def end(stage: Stage, outcome: Outcome, error: BaseException | None = None) -> None:
-    """End a stage, by `error` if there is one; if that fails, it is no reason to end the loop."""
+    """End a stage with the outcome that `error` means, else `outcome`; a failure here does not end the loop."""
     try:
         if error is None and stage.outcome is None:
             stage.logged.fetch(current().clock(), warn)  # for the last state that is drawn
@@ -81,7 +81,7 @@ class Waits:
         return 0.0 if since is None else max(0.0, now - since)
 
     def add_bulk(self, sample: float, items: int, position: int, began: float, now: float) -> None:
-        """Add a bulk's waits: an exceptional one that was seen, or else as many as there were items like the sample."""
+        """Add the waits within a bulk: an exceptional one that `look` has seen, else `sample` seconds for each item."""
         seen, self._seen = self._seen, None
         if seen and seen[0] == position - 1 and now - seen[1] > _STALL:
             self.total += now - seen[1]
@@ -120,7 +120,7 @@ class Feed(Generic[T]):
         return iterator
 
     def follow(self, iterator: object) -> None:
-        """This is what the loop holds as long as it runs."""
+        """Watch `iterator`, which the loop holds as long as it runs."""
         self._iterator = on_release(iterator, self._release)
 
     def _release(self, frame: FrameType | None) -> None:
@@ -163,7 +163,7 @@ class Feed(Generic[T]):
     # The stage's source; all but `position` are called by the display.
 
     def look(self, now: float) -> None:
-        """A frame may be drawn soon: let the stage know of the next item as soon as it is done."""
+        """End the bulk before a frame, so that the next item is reported as soon as it is done."""
         self.waits.look(now, self.position(), self._is_asking)
         self._end_bulk()
 
@@ -199,7 +199,7 @@ class Feed(Generic[T]):
         waits.asked = now = display.clock()
         with contextlib.ExitStack() as ending:
             ending.push(lambda *raised: self.finish(stage, raised[1]))
-            # A bulk asks for the iterator's iterator. Python's own return themselves; others may begin anew.
+            # The inner `for` calls `iter(iterator)`. Built-in iterators return themselves; others may start over.
             own = type(iterable).__module__ == "builtins"
             iterator = iter(iterable) if own else itertools.chain(iterable)
             while True:

@@ -85,11 +85,11 @@ class Runs:
     """
 
     def __init__(self) -> None:
-        self.top: Any = _NoRun()  # a `Run`, or as good as one for batches: any check would cost each of them
+        self.top: Any = _NoRun()  # a `Run` or `_NoRun`, so that the batch hooks need no check for None
         self._open: list[Run] = []  # outermost first
 
     def begin(self, kind: str, unit: str, total: int | None, steps: int | None, options: Options) -> None:
-        """A run begins; if another bar has begun it already, that one's stages are enough."""
+        """Begin a run; if another `ProgressBar` has begun it already, only add targets to its stage."""
         found = callback_list()
         if found:
             same = (s for s in current().running() if isinstance(s.owner, Call) and s.owner.hooks is found[0])
@@ -107,7 +107,7 @@ class Runs:
         self.top = self._open[-1]
 
     def find(self, *kinds: str) -> Run | None:
-        """The run of one of these kinds that a hook is for; what is open within it was left by an exception."""
+        """The run of one of `kinds` that the calling hook belongs to; runs left open within it are ended."""
         found = callback_list()
         mine = (r for r in reversed(self._open) if not found or (r.call and r.call.hooks is found[0]))
         run = next((r for r in mine if r.kind in kinds), None)
@@ -134,7 +134,7 @@ class Runs:
             self.end(self._open[-1], outcome)
 
     def advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
-        """A batch has ended that may be of another run than the innermost, or of none."""
+        """Advance the innermost stage called `name` that still runs, if any: the batch may belong to an outer run."""
         stages = (getattr(run, name) for run in reversed(self._open))
         stage = next((s for s in stages if s and not s.outcome), None)
         if stage:

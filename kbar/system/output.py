@@ -25,7 +25,7 @@ _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that 
 class _Writes(threading.local):
     """Whether a thread writes text of kbar's own."""
 
-    own = False  # faster to ask for than what a thread may lack
+    own = False  # a class attribute, so that threads without a value need no `getattr`
 
 
 _writes = _Writes()
@@ -48,8 +48,8 @@ class Output:
 
     Attributes:
         lock: held while anything is written, by the user's prints too.
-        column: columns of the line that was printed last and has not ended; 0 if it has.
-        waiting: lines that are written once the line ends that the user has begun.
+        column: how many columns of an unfinished line have been printed; 0 at the beginning of a line.
+        waiting: text of kbar's own that is written when the user's unfinished line ends.
         frame: the number of frames that were drawn.
         awaited: whether the end of a run, or a print, waits until lines are written.
         timed_out: whether it was waited for in vain since it last took anything.

@@ -17,12 +17,12 @@ from .output import Output
 # Escape sequences; n is a number of rows.
 _SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
 _TO_END_OF_LINE, _WHOLE_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[2K", "\x1b[J"
-_SCROLL_DOWN, _SCROLL_UP = "\x1bD", "\x1bM"  # one row down or up, where the screen ends by scrolling it
+_SCROLL_DOWN, _SCROLL_UP = "\x1bD", "\x1bM"  # the cursor one row down or up; at the edge of the screen this scrolls
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
 # Erase all behind the cursor. To do so from the top left corner makes tmux keep the screen as it was in its history.
 _ERASE = _TO_END_OF_LINE + _SCROLL_DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _SCROLL_UP
 
-_READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call, on Linux
+_READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call `read` on Linux, by machine
 
 _outputs: weakref.WeakValueDictionary[object, Output] = weakref.WeakValueDictionary()
 
@@ -119,7 +119,7 @@ class Terminal(Output):
     def _permanent(self, lines: Sequence[str]) -> str:
         if not lines:
             return ""
-        # Blanks as wide as the terminal wrap just if the cursor is within a line, which nobody can ask it.
+        # A row of blanks wraps only if the cursor is within a line; a terminal cannot be asked for its cursor.
         fresh = " " * self.size[0] + "\r"
         return fresh + "".join(f"{line}{_TO_END_OF_LINE}\n" for line in lines) + _TO_END_OF_SCREEN
 
@@ -132,7 +132,7 @@ class Terminal(Output):
                     self.write(_ERASE)
 
     def make_room(self, data: Any) -> None:
-        """Take the bars away, unless there is room for `data` above them; so a line now and then lets none flicker."""
+        """Take the bars away, unless there is room for `data` above them, so that single lines do not flicker."""
         if self._shows_bars and data:
             taken = rows_taken(self._decoded(data), self.column, self.size[0])
             if taken > self._gap:
