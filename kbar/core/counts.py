@@ -18,7 +18,7 @@ class Source(Protocol):
     def position(self) -> int:
         """How many units are done."""
 
-    def look(self, now: float) -> None:
+    def update(self, now: float) -> None:
         """A frame may be drawn soon: report the next step to the stage as soon as it lands."""
 
     def waiting(self, now: float) -> float:
@@ -34,7 +34,7 @@ class _NoSource:
     def position(self) -> int:
         return 0
 
-    def look(self, now: float) -> None:
+    def update(self, now: float) -> None:
         pass
 
     def waiting(self, now: float) -> float:

@@ -17,7 +17,7 @@ class Forecast:
 
     A stage is estimated in one of three ways: by its own steps (`Pace`, `Pacer`); by its epochs, once it has any
     (`EpochForecast`), which consist of phases that have forecasts of their own; and while its first step takes long, by
-    the stage that runs within that step. `look` brings all up to date before a frame is drawn, inner stages first.
+    the stage that runs within that step. `update` brings all up to date before a frame is drawn, inner stages first.
 
     Args:
         label: the stage's.
@@ -41,7 +41,7 @@ class Forecast:
         # Stages within a unit: the running unit, how many began in the one before it, and how many in this one.
         self._unit, self._usual_inner, self._inner = initial, 0, 0
 
-    def continue_in(self, phase: Forecast) -> None:
+    def adopt(self, phase: Forecast) -> None:
         """Give `phase`, which begins, the pace that phases of its label had in earlier epochs."""
         phase._pace, phase._pacer = self._phases.setdefault(phase._label, (phase._pace, phase._pacer))
         for known in (phase._pace, phase._pacer):
@@ -77,7 +77,7 @@ class Forecast:
             self._pace.sample(at, done)
             self._first_waited = self._counts.source.waited(at)
 
-    def look(self, now: float, phases: Sequence[Forecast], inner: Forecast | None) -> None:
+    def update(self, now: float, phases: Sequence[Forecast], inner: Forecast | None) -> None:
         """Bring the forecast up to time `now` (s).
 
         Args:

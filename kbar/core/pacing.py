@@ -75,8 +75,8 @@ class Pacer:
         while self._landed and self._landed[0][1] <= self.position:
             self._landed.popleft()
         # A first execution of several steps may have been long only because it compiled: it is no proof of far steps.
-        true = self._far and (len(self._gaps) > 1 or self._gaps[0][1] == 1) and self._gaps[-1][0] > self.FAR
-        self.count = max(self.count, self._done if true else min(self._done, int(self.position + 1e-9)))
+        is_exact = self._far and (len(self._gaps) > 1 or self._gaps[0][1] == 1) and self._gaps[-1][0] > self.FAR
+        self.count = max(self.count, self._done if is_exact else min(self._done, int(self.position + 1e-9)))
 
     def jump(self, done: int, share: float) -> None:
         """Move to `done` units plus `share` of the next, which the stages within the running unit determine."""

@@ -92,7 +92,7 @@ class Stage(Node):
         self.next_due: float = NEVER
         self._on_due = on_due
         self._totals: dict[str, int] = {}  # how many units the latest phases had, by label
-        self._left_at = 0  # where its parent was when this stage ended
+        self._parent_done_at_end = 0  # where its parent was when this stage ended
         self.counts = Counts(now, total, firm, source)
         self._landed = self.counts.landed
         self.forecast = Forecast(self.label, self.counts)
@@ -120,7 +120,7 @@ class Stage(Node):
         if not child.phase:
             self.forecast.inner_begins()
         elif not any(c.label == child.label and not c.outcome for c in self.children):
-            self.forecast.continue_in(child.forecast)
+            self.forecast.adopt(child.forecast)
         if child.phase and child.label in self._totals:
             child.counts.expect(self._totals[child.label])
         super().add(child)
@@ -146,7 +146,7 @@ class Stage(Node):
         if logged and outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
             self.finish_epoch(now, {**(phases[0].counts.latest[2] or {}), **logged.shown()})
             for child in self.children:
-                child._left_at = self.done  # so that what failed after the phases stays in the picture
+                child._parent_done_at_end = self.done  # so that what failed after the phases stays in the picture
         else:
             self.logged.values.update(logged.shown() if logged else {})
             self.epoch = RunningEpoch()
@@ -165,16 +165,16 @@ class Stage(Node):
             if epochs:
                 epochs._totals[self.label] = self.done
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
-        self._left_at = self.parent.done if self.parent else 0
+        self._parent_done_at_end = self.parent.done if self.parent else 0
         self.end(outcome)
         self.owner = None  # it may refer to this stage
 
-    def look(self, now: float) -> None:
+    def update(self, now: float) -> None:
         """Bring the forecast up to time `now`, at which a frame is drawn; inner stages have to go first."""
         if not self.outcome:
-            self.counts.source.look(now)
+            self.counts.source.update(now)
             inner = next((c.forecast for c in reversed(self.children) if not c.phase and not c.outcome), None)
-            self.forecast.look(now, [phase.forecast for phase in self.epoch_phases], inner)
+            self.forecast.update(now, [phase.forecast for phase in self.epoch_phases], inner)
 
     # What is true.
 
@@ -222,9 +222,11 @@ class Stage(Node):
     def stale(self) -> bool:
         """Whether this stage, or one around it, failed and its parent has gone on since; it is then no longer shown."""
         above = self.parent
-        if above is None or above.stale:
-            return above is not None
-        return self.outcome is not None and not self.phase and above.done > self._left_at
+        if above is None:
+            return False
+        if above.stale:
+            return True
+        return self.outcome is not None and not self.phase and above.done > self._parent_done_at_end
 
     def view(self, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
         """Return the picture of the stage at time `now`; `paced` as a bar shows it, else exactly as it is."""

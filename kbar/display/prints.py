@@ -27,7 +27,7 @@ class Prints:
         self._shared: dict[Output, list[_SharedStream]] = {}
         self._listeners: list[_Listener] = []
 
-    def share(self, output: Output) -> None:
+    def attach(self, output: Output) -> None:
         """Replace `write` of the standard streams that lead to the same terminal or file as `output`."""
         if output in self._shared:
             return
@@ -73,7 +73,7 @@ class _SharedStream(Shadow):
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
         self._output, self._settle = output, settle
-        self._unflushed: int | None = None  # `Output.frame` when text was written that may not be flushed yet
+        self._unflushed: int | None = None  # `Output.frames_drawn` when text was written that may not be flushed yet
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
@@ -93,7 +93,7 @@ class _SharedStream(Shadow):
         with output.lock:
             output.make_room(shown)
             taken = self._write(data)
-            self._unflushed = output.frame
+            self._unflushed = output.frames_drawn
             output.printed(shown)
         return taken
 
@@ -111,7 +111,7 @@ class _SharedStream(Shadow):
             self._flush()
             return
         with self._output.lock:
-            if self._unflushed != self._output.frame:
+            if self._unflushed != self._output.frames_drawn:
                 self._output.hide()
             self._unflushed = None
             self._flush()

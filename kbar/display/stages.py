@@ -40,7 +40,7 @@ class Stages:
         self.sweep()
         now, stages = self._display.clock(), self.all()
         for stage in reversed(stages):  # inner ones first, as outer ones are estimated by them
-            stage.look(now)
+            stage.update(now)
         return stages
 
     def views(self, includes: Callable[[Stage], bool]) -> tuple[StageView, ...]:
@@ -100,7 +100,7 @@ class Stages:
             return stage.owner.ended() if stage.owner else None
         except Exception as error:  # it ends with the stage around it
             stage.owner = None
-            self._display.later(partial(failure, "kbar missed an end", error))
+            self._display.call_after_unlock(partial(failure, "kbar missed an end", error))
             return None
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
@@ -133,7 +133,7 @@ class Stages:
         if metrics and not chosen:
             known = ", ".join(sorted(map(str, metrics)))
             text = f"metrics={list(stage.settings.metrics)} match none of this run's metrics: {known}"
-            self._display.later(partial(warn, text))
+            self._display.call_after_unlock(partial(warn, text))
         stage.drop_phases()
         self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.settings.leave == "epochs")
 

@@ -32,7 +32,7 @@ class Target:
 
     Args:
         display: the display whose stages are drawn.
-        scopes: the stages to draw, each with all within it; empty for all stages of the display.
+        stages: the stages to draw, each with all within it; empty for all stages of the display.
 
     Attributes:
         events: those that are not drawn yet.
@@ -48,11 +48,11 @@ class Target:
         display: Display,
         renderer: Renderer,
         throttle: Throttle,
-        scopes: list[Stage],
+        stages: list[Stage],
         thread: Callable[[Callable[[], float | None]], DrawingThread] = DrawingThread,
     ) -> None:
         self._display = display
-        self.renderer, self._scopes = renderer, scopes
+        self.renderer, self._stages = renderer, stages
         self.events = EventQueue()
         self._guard = Guard()
         self.schedule = Schedule(throttle, renderer.live, self._guard)
@@ -70,7 +70,7 @@ class Target:
     @property
     def is_over(self) -> bool:
         """Whether its stages are over; False for a target that draws all stages."""
-        return bool(self._scopes) and all(stage.outcome for stage in self._scopes)
+        return bool(self._stages) and all(stage.outcome for stage in self._stages)
 
     @property
     def has_unwritten_lines(self) -> bool:
@@ -85,11 +85,11 @@ class Target:
     def include(self, stage: Stage) -> None:
         """Draw `stage` as well."""
         if not self.draws(stage):
-            self._scopes.append(stage)
+            self._stages.append(stage)
 
     def draws(self, stage: Stage) -> bool:
         """Whether `stage` is on its pictures, being one of its stages or within one."""
-        return not self._scopes or any(stage.within(scope) for scope in self._scopes)
+        return not self._stages or any(stage.within(scope) for scope in self._stages)
 
     def receives(self, stage: Stage) -> bool:
         """Whether it still receives the events of `stage`: it draws it, and more than the last state."""
@@ -216,6 +216,6 @@ class Target:
             self._display.targets.close(self)
             self.is_closed = True
             self.events.clear()  # thread and target refer to each other, and must not keep metrics or stages alive
-            self.final, self._scopes = (), []
+            self.final, self._stages = (), []
         if self._guard.error:
             failure(f"{type(self.renderer).__name__} is given up", self._guard.error)

@@ -95,7 +95,7 @@ class Targets:
         if renderer.screen and screen:
             if type(screen) is not type(renderer):
                 text = f"{type(renderer).__name__} is not used: the screen belongs to the outermost stage, "
-                self._display.later(partial(warn, f"{text}which draws with {type(screen).__name__}"))
+                self._display.call_after_unlock(partial(warn, f"{text}which draws with {type(screen).__name__}"))
             return None
         self._open.append(Target(self._display, renderer, throttle, [] if renderer.screen else [stage], self._thread))
         return self._open[-1]
@@ -108,7 +108,7 @@ class Targets:
     def _capture(self, target: Target) -> None:
         """Keep the user's prints apart from what `target` draws, and post them to it if it wants them."""
         if target.output:
-            self._prints.share(target.output)
+            self._prints.attach(target.output)
         target.captures = target.renderer.captures
         if target.captures:
             self._prints.listen()

@@ -112,7 +112,7 @@ class Run:
         self.latest, self.source = first, source
         self.presumed_dead = False
         self.behind = 0.0
-        self._live = False
+        self._is_followed = False
         self._missed = 0
 
     @property
@@ -131,8 +131,8 @@ class Run:
         assert stage is not None
         self.latest = record
         if heard is not None:
-            self.behind = min(self.behind, heard - record.time) if self._live else heard - record.time
-            self._live = True
+            self.behind = min(self.behind, heard - record.time) if self._is_followed else heard - record.time
+            self._is_followed = True
         found = self._update(record.chain, record.time)
         if record.is_epoch:
             found.finish_epoch(stage.outcome or "done")

@@ -66,7 +66,7 @@ class Waits:
         self.total = 0.0
         self._seen: tuple[int, float] | None = None  # an untimed wait: at which position, and since when it was seen
 
-    def look(self, now: float, position: int, waits: bool) -> None:
+    def update(self, now: float, position: int, waits: bool) -> None:
         """Take note of an untimed wait, which `waits` says there is at this moment."""
         if self.asked is not None or not waits:
             self._seen = None
@@ -81,7 +81,7 @@ class Waits:
         return 0.0 if since is None else max(0.0, now - since)
 
     def add_bulk(self, sample: float, items: int, position: int, began: float, now: float) -> None:
-        """Add the waits within a bulk: an exceptional one that `look` has seen, else `sample` seconds for each item."""
+        """Add the waits within a bulk: an exceptional one that `update` saw, else `sample` seconds for each item."""
         seen, self._seen = self._seen, None
         if seen and seen[0] == position - 1 and now - seen[1] > _STALL:
             self.total += now - seen[1]
@@ -162,9 +162,9 @@ class Feed(Generic[T]):
 
     # The stage's source; all but `position` are called by the display.
 
-    def look(self, now: float) -> None:
+    def update(self, now: float) -> None:
         """End the bulk before a frame, so that the next item is reported as soon as it is done."""
-        self.waits.look(now, self.position(), self._is_asking)
+        self.waits.update(now, self.position(), self._is_asking)
         self._end_bulk()
 
     def waiting(self, now: float) -> float:

@@ -50,7 +50,7 @@ class Output:
         lock: held while anything is written, by the user's prints too.
         column: how many columns of an unfinished line have been printed; 0 at the beginning of a line.
         waiting: text of kbar's own that is written when the user's unfinished line ends.
-        frame: the number of frames that were drawn.
+        frames_drawn: the number of frames that were drawn.
         awaited: whether the end of a run, or a print, waits until lines are written.
         timed_out: whether it was waited for in vain since it last took anything.
     """
@@ -61,7 +61,7 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.column = self.frame = 0
+        self.column = self.frames_drawn = 0
         self.timed_out = self.flushing = self.awaited = False
         self.waiting = ""
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
@@ -70,11 +70,11 @@ class Output:
         self._last: Sequence[str] = ()
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
-        """Write the lines `above` the bars. The bars themselves are written by `leave` only."""
+        """Write the lines `above` the bars. The bars themselves are written by `keep_bars` only."""
         self._last = bars
         self.write_lines(above)
 
-    def leave(self) -> None:
+    def keep_bars(self) -> None:
         """Leave the bars that were drawn last as lines, with the cursor below them."""
         bars, self._last = self._last, ()
         self.draw(bars, ())

@@ -17,10 +17,10 @@ from .output import Output
 # Escape sequences; n is a number of rows.
 _SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
 _TO_END_OF_LINE, _WHOLE_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[2K", "\x1b[J"
-_SCROLL_DOWN, _SCROLL_UP = "\x1bD", "\x1bM"  # the cursor one row down or up; at the edge of the screen this scrolls
+_DOWN, _BACK_UP = "\x1bD", "\x1bM"  # the cursor one row down or up; at the edge of the screen this scrolls
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
 # Erase all behind the cursor. To do so from the top left corner makes tmux keep the screen as it was in its history.
-_ERASE = _TO_END_OF_LINE + _SCROLL_DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _SCROLL_UP
+_ERASE = _TO_END_OF_LINE + _DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _BACK_UP
 
 _READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call `read` on Linux, by machine
 
@@ -97,14 +97,14 @@ class Terminal(Output):
                 frame.append("\r\n")  # the line is full, and would go on in the next row
                 self.column = 0
             if shown:
-                frame += [_SCROLL_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
+                frame += [_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
                 frame += [_TO_END_OF_SCREEN, _RESTORE]
             elif self._shows_bars and not above:
                 frame.append(_ERASE)
             self.write("".join(frame))
             self._shows_bars = bool(shown)
-            self.frame += 1
+            self.frames_drawn += 1
 
     @property
     def _is_direct(self) -> bool:

@@ -159,7 +159,7 @@ def text_of(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def forget() -> None:
+def begin_run() -> None:
     """Begin a new run, in which each warning can be issued again."""
     _known.clear()
     _note_handlers()

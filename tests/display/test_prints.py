@@ -178,7 +178,7 @@ def test_a_print_that_ends_a_line_above_waiting_ones_returns_what_the_stream_doe
     monkeypatch.setattr(sys, "stdout", stream)
     output = output_of(stream)
     prints = Prints(lambda: None, lambda name, text: None)
-    prints.share(output)
+    prints.attach(output)
     stream.write("loading ")
     output.waiting = "a line\n"
     assert stream.write("done\nnext") == taken

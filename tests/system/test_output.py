@@ -62,7 +62,7 @@ def test_lines_to_stay_begin_a_line_and_overwrite_nothing(column: int) -> None:
     output.draw([], ["bar"])
     output.draw(["line"], ["bar"])
     assert [line for line in terminal.text.split("\n") if line] == [*["." * column] * bool(column), "line", "bar"]
-    output.leave()
+    output.keep_bars()
     terminal.write("after")
     assert [line for line in terminal.text.split("\n") if line][-2:] == ["bar", "after"]
 
