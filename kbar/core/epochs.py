@@ -66,7 +66,7 @@ class EpochForecast:
         self.epoch_begins()
 
     def epoch_begins(self) -> None:
-        """An epoch begins; the one before counts only if it is over."""
+        """Begin an epoch; the one before counts only if its end was recorded."""
         self._over: dict[str, tuple[float, int]] = {}  # seconds and number of the running epoch's finished phases
         self._once = 0.0
 
@@ -77,7 +77,7 @@ class EpochForecast:
         self._once += once
 
     def epoch_over(self, took: float) -> None:
-        """The running epoch is over after so many seconds."""
+        """Record the end of the running epoch, which took `took` seconds."""
         self._over[self._BETWEEN] = self._between(took), 1
         self._number += 1
         for label, (seconds, number) in self._over.items():
@@ -170,7 +170,7 @@ class RunningEpoch:
         self._main = ""
 
     def phase_over(self, label: str, took: float, first: float, data: float) -> None:
-        """A phase took so many seconds, of which `first` for the first execution and `data` waiting for data."""
+        """Record a finished phase: `took` seconds, of which `first` for the first execution and `data` for waiting."""
         if not self._seconds:
             self._main = label
         if label == self._main:
@@ -184,5 +184,5 @@ class RunningEpoch:
         self._seconds[name] = self._seconds.get(name, 0.0) + max(0.0, seconds)
 
     def time_spent(self, took: float) -> tuple[tuple[str, float], ...]:
-        """Where the time of the epoch went, which took so many seconds: seconds by name."""
+        """Where the time of the epoch went, which took `took` seconds: seconds by name."""
         return (*self._seconds.items(), ("other", max(0.0, took - sum(self._seconds.values()))))

@@ -35,7 +35,7 @@ class Forecast:
         self.begin()
 
     def begin(self) -> None:
-        """The stage begins where its counts do, with nothing known of it."""
+        """Begin where the counts do, with nothing known of the stage."""
         started, initial = self._counts.started, self._counts.initial
         self._pace, self._pacer = Pace(started, initial), Pacer(started, initial)
         # Stages within a unit: the running unit, how many began in the one before it, and how many in this one.
@@ -50,28 +50,28 @@ class Forecast:
     # Events.
 
     def inner_begins(self) -> None:
-        """A stage that is no phase begins within the running unit."""
+        """Count a stage that begins within the running unit and is no phase."""
         if self._unit != self._counts.done:
             self._unit, self._usual_inner, self._inner = self._counts.done, self._inner, 0
         self._inner += 1
 
     def start_epoch(self, now: float) -> None:
-        """An epoch begins."""
+        """Begin an epoch."""
         self._epochs.epoch_begins()
         self._epoch_started = now
 
     def phase_over(self, phase: Forecast, now: float) -> None:
-        """A phase of the running epoch is over."""
+        """Record the end of a phase of the running epoch."""
         once, opening = phase._excess
         self._epochs.phase_over(phase._label, phase._counts.busy(now) - once - opening, once)
 
     def finish_epoch(self, now: float) -> None:
-        """The running epoch is over."""
+        """End the running epoch."""
         self._epochs.epoch_over(self.epoch_elapsed(now))
         self._epoch_started = now
 
     def note_first(self) -> None:
-        """Take note of the first execution, if it is over and was not noted yet."""
+        """Record the first execution, if it is over and not recorded yet."""
         if self._pace.first is None:
             done, at, _ = self._counts.latest
             self._pace.sample(at, done)
@@ -150,7 +150,7 @@ class Forecast:
         return max(0.0, now - self._counts.latest[1] - waited)
 
     def stalls(self, seconds: float) -> bool:
-        """Whether a step that takes so many seconds is out of all proportion."""
+        """Whether a step that takes `seconds` is out of all proportion."""
         return self._pace.stalls(seconds)
 
     @property

@@ -98,25 +98,25 @@ class Stage(Node):
         self.forecast = Forecast(self.label, self.counts)
 
     def advance_to(self, done: int, now: float, metrics: Mapping[str, object] | None = None) -> None:
-        """Take note that at time `now` the position is `done`; it may be further already."""
+        """Record that at time `now` the position was `done`; it may be further already."""
         self._landed.append((done, now, metrics))
         if done >= self.next_due:
             self._on_due(self)
 
     def log(self, metrics: Mapping[str, object], now: float, report: Report) -> None:
-        """Take note of metrics at time `now`, on the thread that computed them; `report` gets warnings."""
+        """Record metrics at time `now`, on the thread that computed them; `report` gets warnings."""
         self.logged.log(metrics, now, report, soon=self.next_due <= self._landed[-1][0] + 1)
 
     # Events.
 
     def start_at(self, initial: int) -> None:
-        """Begin at `initial` instead: so many units were done in an earlier run."""
+        """Begin at `initial` instead: that many units were done in an earlier run."""
         if initial != self.counts.initial:
             self.counts.start_at(initial)
             self.forecast.begin()
 
     def add(self, child: Stage) -> None:
-        """`child` begins within this stage; a phase goes on with what those of earlier epochs have shown."""
+        """Add `child`, which begins within this stage; a phase starts from what those of earlier epochs have shown."""
         if not child.phase:
             self.forecast.inner_begins()
         elif not any(c.label == child.label and not c.outcome for c in self.children):
@@ -126,13 +126,13 @@ class Stage(Node):
         super().add(child)
 
     def start_epoch(self, now: float) -> None:
-        """An epoch begins; the phases of the one before leave the picture."""
+        """Begin an epoch, and remove the phases of the one before."""
         self.drop_phases()
         self.epoch = RunningEpoch()
         self.forecast.start_epoch(now)
 
     def finish_epoch(self, now: float, metrics: Mapping[str, object] | None) -> None:
-        """The running epoch is done. Its line stays pending, as metrics may still be added."""
+        """End the running epoch. Its line stays pending, as metrics may still be added."""
         took = self.forecast.epoch_elapsed(now)
         self.pending_epoch = epoch_view(self, now, took, self.epoch.time_spent(took)), metrics
         self.epoch = RunningEpoch()
@@ -146,13 +146,13 @@ class Stage(Node):
         if logged and outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
             self.finish_epoch(now, {**(phases[0].counts.latest[2] or {}), **logged.shown()})
             for child in self.children:
-                child._parent_done_at_end = self.done  # so that what failed after the phases stays in the picture
+                child._parent_done_at_end = self.done  # so that what failed after the phases is still shown
         else:
             self.logged.values.update(logged.shown() if logged else {})
             self.epoch = RunningEpoch()
 
     def finish(self, outcome: Outcome, now: float) -> None:
-        """The stage is over."""
+        """End the stage."""
         epochs = self.parent if self.phase else None  # the stage whose epoch this belongs to
         self.counts.ended = now
         if epochs:
@@ -170,7 +170,7 @@ class Stage(Node):
         self.owner = None  # it may refer to this stage
 
     def update(self, now: float) -> None:
-        """Bring the forecast up to time `now`, at which a frame is drawn; inner stages have to go first."""
+        """Bring the forecast up to time `now`, at which a frame is drawn; inner stages have to be updated first."""
         if not self.outcome:
             self.counts.source.update(now)
             inner = next((c.forecast for c in reversed(self.children) if not c.phase and not c.outcome), None)
@@ -200,7 +200,7 @@ class Stage(Node):
 
     @property
     def epoch_phases(self) -> list[Stage]:
-        """The phases of the running epoch; those of the one before may still be in the picture."""
+        """The phases of the running epoch; those of the one before may still be shown."""
         return [] if self.pending_epoch else [c for c in self.children if c.phase]
 
     @property
@@ -229,5 +229,5 @@ class Stage(Node):
         return self.outcome is not None and not self.phase and above.done > self._parent_done_at_end
 
     def view(self, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
-        """Return the picture of the stage at time `now`; `paced` as a bar shows it, else exactly as it is."""
+        """Return the view of the stage at time `now`; `paced` as a bar shows it, else exactly as it is."""
         return view_of(self, now, with_metrics=with_metrics, paced=paced)

@@ -157,7 +157,7 @@ never: Throttle = _Constant(False)
 
 
 def every(*, seconds: float | None = None, steps: int | None = None, percent: float | None = None) -> Throttle:
-    """Return a throttle that is due every so many seconds, steps or percent of the total.
+    """Return a throttle that is due every `seconds`, `steps` or `percent` of the total.
 
     If several are given, any of them suffices. Steps and percent are due at their multiples, also when a position jumps
     over one. While the total is unknown, ``percent`` is never due.

@@ -189,7 +189,7 @@ class Display:
     # Endings that nobody reported.
 
     def notice(self) -> None:
-        """Take note that the owner of some stage may have ended. This takes no lock and never waits."""
+        """Record that the owner of some stage may have ended. This takes no lock and never waits."""
         self._owner_may_have_ended = True
         for target in self.targets:
             target.thread.notice()
@@ -213,7 +213,7 @@ class Display:
         try:
             if (may_be_over or self.stages.have_lost_owners) and not self.targets.own_this_thread:
                 self.settle()
-        except Exception as problem:  # a print is no place to fail
+        except Exception as problem:  # a print must not fail because of kbar
             failure("kbar missed an end", problem)
 
     def call_after_unlock(self, call: Callable[[], None]) -> None:
@@ -227,7 +227,7 @@ class Display:
         self.targets.wake()
 
     def _skip(self, seconds: float) -> None:
-        """Take so many seconds out of the clock, as if they had not passed."""
+        """Take `seconds` out of the clock, as if they had not passed."""
         self._skipped += seconds
         unpaused, skipped = self._unpaused, self._skipped
         self.clock = lambda: unpaused() - skipped

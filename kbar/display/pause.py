@@ -18,7 +18,7 @@ from . import scope
 if TYPE_CHECKING:
     from .display import Display
 
-_STEPS_GO_ON = 2.0  # if steps continue so many seconds into a prompt, nothing waits for the answer
+_STEPS_GO_ON = 2.0  # seconds; if steps still continue so long after a prompt began, nothing waits for the answer
 
 
 class Pauses:
@@ -30,7 +30,7 @@ class Pauses:
     Args:
         clock: gives the display's time, in seconds.
         position: gives a number that changes with each step that lands.
-        skip: takes so many seconds out of the display's clock.
+        skip: takes the seconds that it is given out of the display's clock.
     """
 
     def __init__(self, clock: Callable[[], float], position: Callable[[], int], skip: Callable[[float], None]) -> None:

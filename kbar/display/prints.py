@@ -98,7 +98,7 @@ class _SharedStream(Shadow):
         return taken
 
     def _write_own(self, data: Any) -> Any:
-        """Write lines of kbar's own, which the user's stand-in for the stream passes on, at the beginning of a line."""
+        """Write kbar's own lines, which the user's replacement for the stream passes on, at the beginning of a line."""
         with self._output.lock:
             if self._output.column and not self._output.is_terminal:
                 self._write("\n" if isinstance(data, str) else b"\n")

@@ -36,15 +36,15 @@ class Schedule:
         return Tick(now + ahead, stage.done, stage.total, stage.counts.started, drawn_at, drawn_done)
 
     def note_drawn(self, stage: Stage, now: float) -> None:
-        """Take note that `stage` is drawn as of time `now` (s)."""
+        """Record that `stage` is drawn as of time `now` (s)."""
         self._drawn[stage.key] = now, stage.done
 
     def note_frame(self, stages: Iterable[Stage], now: float) -> None:
-        """Take note that these stages are drawn as of time `now` (s), and that no others are running."""
+        """Record that these stages are drawn as of time `now` (s), and that no others are running."""
         self._drawn = {stage.key: (now, stage.done) for stage in stages}
 
     def forget(self, stage: Stage) -> None:
-        """Take note that `stage` is over."""
+        """Forget `stage`, which is over."""
         self._drawn.pop(stage.key, None)
 
     def rest(self, began: float, now: float) -> None:

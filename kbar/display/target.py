@@ -88,7 +88,7 @@ class Target:
             self._stages.append(stage)
 
     def draws(self, stage: Stage) -> bool:
-        """Whether `stage` is on its pictures, being one of its stages or within one."""
+        """Whether it draws `stage`, which is one of its stages or within one."""
         return not self._stages or any(stage.within(scope) for scope in self._stages)
 
     def receives(self, stage: Stage) -> bool:
@@ -121,7 +121,7 @@ class Target:
         self.thread.wake(urgent)
 
     def wait(self, seconds: float) -> None:
-        """Wait for its last lines, so many seconds at most; hardly at all if the last wait was in vain."""
+        """Wait for its last lines, `seconds` at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.events.are_drawn)
         output = self.output

@@ -155,7 +155,7 @@ class Targets:
                 target.output.hide()
 
     def _answered(self) -> None:
-        """Take note that an answer was typed, which has ended the line on the terminal."""
+        """Record that an answer was typed, which has ended the line on the terminal."""
         for target in self._open:
             if target.output and target.output.is_terminal:
                 target.output.column = 0

@@ -64,7 +64,7 @@ class DrawingThread:
         self._wakings.put(False)
 
     def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
-        """Wait until `is_done` returns True, so many seconds at most; return whether it did.
+        """Wait until `is_done` returns True, `seconds` at most; return whether it did.
 
         This uses no lock, for which a signal handler that also waits would wait for ever. The thread itself does not
         wait, as it would wait for itself.
@@ -96,7 +96,7 @@ class DrawingThread:
                 self._rest(seconds)
 
     def _rest(self, seconds: float) -> None:
-        """Return after so many seconds, or when woken: at once if urgent, else after `_BURST` seconds."""
+        """Return after `seconds`, or when woken: at once if urgent, else after `_BURST` seconds."""
         until = time.monotonic() + seconds
         urgent = woken = False
         while not urgent:

@@ -55,7 +55,7 @@ class LoggedStage(Node):
         return found
 
     def finish_epoch(self, outcome: Outcome) -> None:
-        """Take the epoch's phases out of the picture; one without a line for its end ends like the epoch."""
+        """Remove the epoch's phases; one without a line for its end ends like the epoch."""
         self.has_epochs = True
         for phase in [child for child in self.children if child.phase and not child.outcome]:
             phase.finish(outcome)

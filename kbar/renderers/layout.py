@@ -132,7 +132,7 @@ class _Facts:
         return self.gap.join(filter(None, texts)).rstrip()
 
     def shortened(self, space: int) -> str:
-        """As many facts as fit into so many columns of the terminal."""
+        """As many facts as fit into `space` columns of the terminal."""
         while self.metrics and cells(self.line(_SHORT[0])) > space:
             self.metrics.pop()
         fitting = (line for layout in _SHORT if cells(line := self.line(layout)) <= space)

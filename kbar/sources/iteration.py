@@ -18,7 +18,7 @@ from .lifetime import FrameMark, LeftLoop, comprehension, on_release
 
 T = TypeVar("T")
 
-# To read the clock for an item costs about a microsecond: too much for items that take less than so many seconds.
+# Reading the clock for an item costs about a microsecond: too much for items that take fewer seconds than this.
 _QUICK = 1e-5
 _BULK = 1e-3  # seconds of quick items between two that are timed
 _LARGEST = 10_000  # items in a bulk
@@ -45,7 +45,7 @@ class Bulks:
         self._seconds = self._items = 0.0  # sums in which the past counts less and less
 
     def plan(self, seconds: float, items: int) -> int:
-        """Take note that so many items took so long, and return the size of the next bulk; 0 to time each item."""
+        """Record that `items` took `seconds`, and return the size of the next bulk; 0 to time each item."""
         if self._seconds > 1.0:
             self._seconds, self._items = self._seconds / 2, self._items / 2
         self._seconds, self._items = self._seconds + seconds, self._items + items
@@ -67,7 +67,7 @@ class Waits:
         self._seen: tuple[int, float] | None = None  # an untimed wait: at which position, and since when it was seen
 
     def update(self, now: float, position: int, waits: bool) -> None:
-        """Take note of an untimed wait, which `waits` says there is at this moment."""
+        """Record an untimed wait at time `now`, if `waits` says that there is one."""
         if self.asked is not None or not waits:
             self._seen = None
         elif self._seen is None or self._seen[0] != position:
@@ -127,7 +127,7 @@ class Feed(Generic[T]):
         self._left = LeftLoop(frame)
 
     def begin(self) -> Stage | None:
-        """The stage, begun; None where that fails, which is no reason to end a loop."""
+        """Begin the stage and return it; None if that fails, which must not end the loop."""
         begin, self._begin = self._begin, None  # it refers to the items, which are to be released with the loop
         try:
             return begin(self) if begin else None
@@ -136,7 +136,7 @@ class Feed(Generic[T]):
             return None
 
     def finish(self, stage: Stage | None, error: BaseException | None = None) -> None:
-        """There are no more items, or asking for the next one has raised `error`."""
+        """End the stage: there are no more items, or asking for the next one has raised `error`."""
         self.waits.asked = None
         if isinstance(error, GeneratorExit):
             return  # the loop has let go of the items: `ended` tells how

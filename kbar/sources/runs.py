@@ -35,7 +35,7 @@ class Run:
         self.epoch: int | None = None
 
     def begin_epoch(self, epoch: int) -> None:
-        """Epoch number `epoch`, from 0, begins."""
+        """Begin epoch number `epoch`, from 0."""
         self.display.start_at(self.stage, epoch)  # by initial_epoch or BackupAndRestore
         self.epoch = epoch
         self.display.start_epoch(self.stage)
@@ -46,17 +46,17 @@ class Run:
         )
 
     def end_train(self) -> None:
-        """The epoch's training is over, if it was not yet."""
+        """End the epoch's training, if it has not ended yet."""
         if self.train:
             self.display.end(self.train, self.train.own_end)
             self.train = None
 
     def begin_validation(self, steps: int | None) -> None:
-        """The epoch's validation begins, of so many steps."""
+        """Begin the epoch's validation, of `steps` steps."""
         self.tests = self.display.begin("validation", unit="step", total=steps, parent=self.stage, phase=True)
 
     def end_validation(self, logs: Mapping[str, Any] | None) -> None:
-        """The epoch's validation is over, if there was one."""
+        """End the epoch's validation, if there was one."""
         if self.tests:
             self.display.end(self.tests, self.tests.own_end)
             self.tests = None
@@ -64,7 +64,7 @@ class Run:
                 self.stage.epoch.logged = Logged({f"val_{name}": value for name, value in (logs or {}).items()})
 
     def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool) -> None:
-        """The epoch is over; `hold` its line back if later callbacks may add to `logs`."""
+        """End the epoch; `hold` its line back if later callbacks may add to `logs`."""
         if self.epoch is not None:
             self.end_train()
             self.epoch = None
@@ -116,20 +116,20 @@ class Runs:
         return run
 
     def finish(self, kind: str) -> None:
-        """The run of this kind that a hook is for is over, by itself."""
+        """End the run of this `kind` that the calling hook belongs to; it has finished by itself."""
         run = self.find(kind)
         if run:
             run.end_train()
             self.end(run, run.stage.own_end)
 
     def end(self, run: Run, outcome: Outcome) -> None:
-        """`run` is over."""
+        """End `run`."""
         current().end(run.stage, outcome)
         self._open = [r for r in self._open if r is not run]
         self.top = self._open[-1] if self._open else _NoRun()
 
     def end_all(self, outcome: Outcome) -> None:
-        """All runs are over, innermost first."""
+        """End all runs, innermost first."""
         while self._open:
             self.end(self._open[-1], outcome)
 

@@ -86,7 +86,7 @@ class Output:
         """Take the bars away, if they are in the way of `data`, text or bytes that the user prints."""
 
     def printed(self, data: Any) -> None:
-        """Take note that the user has printed `data`, text or bytes but not nothing. The lock must be held."""
+        """Record that the user has printed `data`, text or bytes but not nothing. The lock must be held."""
         if data[-1:] != (b"\n" if isinstance(data, bytes) else "\n"):
             self.column = max(1, column_after(self._decoded(data), self.column))
             return
@@ -142,7 +142,7 @@ class Output:
         if self._descriptor and self._is_direct:
             with self.lock:
                 _write_all(self._descriptor, self._encoded(text))
-        else:  # without the lock: a print that holds it may be waiting for the stand-in's own lock
+        else:  # without the lock: a print that holds it may be waiting for the replacement's own lock
             self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
         self.timed_out = False
 

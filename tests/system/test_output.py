@@ -1,4 +1,4 @@
-"""Where text goes: real streams, stand-ins, and terminals with bars below what is printed."""
+"""Where text goes: real streams, replacements, and terminals with bars below what is printed."""
 
 from __future__ import annotations
 
