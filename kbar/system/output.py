@@ -115,7 +115,8 @@ class Output:
             self.write("\n" + text if column else text)
             return
         self._wait()
-        self.waiting = text
+        with self.lock:
+            self.waiting += text  # behind those of another renderer
         while self.waiting:
             with self.lock:
                 self._flush()

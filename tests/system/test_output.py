@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,3 +95,11 @@ def test_lines_wait_for_a_line_that_is_begun_to_end() -> None:
     output.printed("loading ... ")
     output.write_lines(["a line"])
     assert stream.getvalue() == "loading ... \na line\n"
+
+
+def test_lines_of_two_logs_that_wait_for_the_end_of_a_line_are_all_written(tmp_path: Path) -> None:
+    with open(tmp_path / "prints.txt", "w", encoding="utf-8") as stream:
+        output = output_of(stream)
+        output.waiting = "of one log\n"  # as its thread has left them while it waits
+        output.write_lines(["of another"])
+    assert (tmp_path / "prints.txt").read_text() == "of one log\nof another\n"
