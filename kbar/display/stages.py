@@ -149,6 +149,12 @@ class Stages:
 
     def reached(self, stage: Stage) -> None:
         """Post the log lines that are due at this step; called on the thread of the step, which holds no lock."""
+        try:
+            self._post_due_lines(stage)
+        except Exception as error:  # a step is no place to fail
+            failure("kbar missed a line", error)
+
+    def _post_due_lines(self, stage: Stage) -> None:
         with self._display.lock:
             if stage.outcome:
                 return  # the step was under way when the stage ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import deque
 from typing import Any
 
 import pytest
@@ -214,6 +215,36 @@ def test_a_throttle_that_fails_costs_its_target_only(clock: FakeClock) -> None:
         clock.advance(0.5)
     stage.advance_to(1, current().clock())
     assert len(sound.snapshots) == 6
+
+
+@pytest.mark.usefixtures("clock")
+def test_no_failure_of_kbars_own_reaches_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Lines(throttle=kbar.always)
+    stage = begin(lines)
+
+    def fail() -> None:
+        raise IndexError("boom")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(current(), "wake", fail)
+        with pytest.warns(kbar.KbarWarning, match="kbar missed a line: IndexError: boom"):
+            stage.advance_to(1, current().clock())
+    stage.advance_to(2, current().clock())
+    assert lines.positions == [1, 2]
+
+
+@pytest.mark.usefixtures("clock")
+def test_two_threads_may_make_the_calls_for_later_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Raced(deque[Any]):
+        """Each time it is found to have calls, another thread makes the last."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    made: list[int] = []
+    monkeypatch.setattr(current(), "_later", Raced([lambda: made.append(1)]))
+    current().wake()
+    assert made == [1]
 
 
 def test_stages_of_another_thread_stand_beside(clock: FakeClock) -> None:
