@@ -82,7 +82,8 @@ class Stages:
         """Whether anything has lost its owner, which `sweep` would end; without the lock, before each print."""
         stages = [*self.roots]
         for stage in stages:
-            if stage.owner is not None and stage.owner.ended():
+            owner = stage.owner  # read once, as another thread may end the stage
+            if owner is not None and owner.ended():
                 return True
             stages += stage.children
         return False

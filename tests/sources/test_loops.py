@@ -17,6 +17,7 @@ import pytest
 import kbar
 from kbar.display.display import Display
 from kbar.display.process import current, install
+from kbar.sources.iteration import Feed
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
 from ..helpers import RENDERERS, Boom, Lines, ends, epochs, last, run_python
@@ -1047,6 +1048,22 @@ def test_without_a_thread_nothing_is_shown_and_all_else_is(monkeypatch: pytest.M
                 assert (sys.stdout, sys.stderr) == streams
     finally:
         install(previous)
+
+
+def test_a_loop_may_end_while_a_display_asks_whether_it_has() -> None:
+    feed: Feed[int] = Feed(lambda _: pytest.fail("begun"))
+
+    class Reference:
+        def __bool__(self) -> bool:
+            feed.finish(None)  # as the loop's thread does
+            return True
+
+        def __call__(self) -> None:
+            """What it refers to is gone."""
+
+    for ask in (lambda: feed.is_left, lambda: feed.waiting(0.0)):
+        feed._iterator = Reference()  # type: ignore[assignment]  # in place of a weak reference
+        assert not ask()
 
 
 @pytest.mark.usefixtures("clock")
