@@ -155,6 +155,9 @@ class Target:
             self.events.in_hand = False
             more = bool(self.events) and self._guard.error is None
             last = self._guard.error is not None or (self.closing and not more)
+            paused = self._display.pauses.active
+        if paused and self.output:  # the pause began after `is_free` was asked, and has hidden the frame before
+            self.output.hide()
         if last:
             self._close()
             return None
