@@ -284,6 +284,25 @@ def test_nothing_is_drawn_before_the_renderer_is_open() -> None:
 
 
 @pytest.mark.usefixtures("clock")
+def test_runs_that_begin_while_a_log_of_the_same_file_closes_share_one() -> None:
+    class File(Lines):
+        place = "a file"
+
+    open_ones: list[int] = []
+
+    class Closing(File):
+        def draw(self, snapshot: Snapshot) -> None:
+            super().draw(snapshot)
+            if self.events[-1].kind == "end":  # other runs begin just now
+                begin(File(), "outer")
+                begin(File(), "inner")
+                open_ones.append(len(list(current().targets)))
+
+    current().end(begin(Closing()), "done")
+    assert open_ones == [2]  # the one that closes, and the one that both share
+
+
+@pytest.mark.usefixtures("clock")
 def test_an_ending_closes_all_within_and_is_final() -> None:
     renderer = RecordingRenderer()
     outer = begin(renderer, label="outer")
