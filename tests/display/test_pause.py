@@ -111,3 +111,20 @@ def test_a_frame_under_way_when_a_pause_began_does_not_stay(terminal: VirtualTer
     clock.advance(0.5)
     assert terminal.text.strip().startswith("evaluate")
     display.end(stage, "done")
+
+
+@pytest.mark.usefixtures("clock")
+def test_stdins_readline_takes_keywords_beside_bars(terminal: VirtualTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stdin:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, size: int = -1) -> str:
+            return "answer"[:size]
+
+    monkeypatch.setattr(sys, "stdin", Stdin())
+    display = current()
+    stage = display.begin("evaluate", options=Options(kbar.RichRenderer(terminal)))
+    assert "readline" in vars(sys.stdin)
+    assert sys.stdin.readline(size=3) == "ans"  # type: ignore[call-arg]  # the real one takes it by position only
+    display.end(stage, "done")
