@@ -159,7 +159,7 @@ class Target:
         if paused and self.output:  # the pause began after `is_free` was asked, and has hidden the frame before
             self.output.hide()
         if last:
-            self._close()
+            self.close()
             return None
         if more:
             return 0.0
@@ -211,7 +211,7 @@ class Target:
             self.fetching = False
         self._guard.call(lambda: self.renderer.draw(snapshot))
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
         try:
             self._guard.call_in_any_case(self.renderer.close)  # it may have to give back the terminal

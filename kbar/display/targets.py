@@ -78,8 +78,12 @@ class Targets:
                     self._input.install()
                 if options.capture:
                     self._capture(target)
-            if not target.thread.start():
+            if target.thread.start():
+                continue
+            if target.is_closed:  # it was over by the time its streams were taken
                 self.close(target)
+            else:
+                target.close()
 
     def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
         """A new target, not opened yet; None if there is one already, or must be none. The lock must be held."""

@@ -1033,7 +1033,9 @@ def test_forked_children_have_the_streams_but_no_share_in_the_screen(renderer: s
     assert "2/2" in terminal.text
 
 
-def test_without_a_thread_nothing_is_shown_and_all_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_nothing_is_shown_and_all_else_is(
+    renderer: RecordingRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -1046,6 +1048,8 @@ def test_without_a_thread_nothing_is_shown_and_all_else_is(monkeypatch: pytest.M
             with kbar.stage("files", renderer="rich") as stage:
                 stage.advance()
                 assert (sys.stdout, sys.stderr) == streams
+            with kbar.stage("files", renderer=renderer):
+                assert (renderer.opened, renderer.closed) == (1, 1)
     finally:
         install(previous)
 
