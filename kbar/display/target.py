@@ -124,12 +124,15 @@ class Target:
         """Wait for its last lines, so many seconds at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.events.are_drawn)
-        output = self.output
+        output, key = self.output, object()
+        try:
+            if output:
+                output.waits.add(key)
+            self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
+        finally:
+            if output:
+                output.waits.discard(key)
         if output:
-            output.awaited = True
-        self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
-        if output:
-            output.awaited = False
             output.timed_out |= self._timed_out
 
     @property

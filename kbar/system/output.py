@@ -51,7 +51,7 @@ class Output:
         column: columns of the line that was printed last and has not ended; 0 if it has.
         waiting: lines that are written once the line ends that the user has begun.
         frame: the number of frames that were drawn.
-        awaited: whether the end of a run, or a print, waits until lines are written.
+        waits: those of ends of runs, and of prints, until lines are written, each as an object of its own.
         timed_out: whether it was waited for in vain since it last took anything.
     """
 
@@ -62,7 +62,8 @@ class Output:
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
         self.column = self.frame = 0
-        self.timed_out = self.flushing = self.awaited = False
+        self.timed_out = self.flushing = False
+        self.waits: set[object] = set()
         self.waiting = ""
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -109,7 +110,7 @@ class Output:
         text = "".join(f"{line}\n" for line in lines)
         until = time.monotonic() + _LINE_END  # until then the user may end the line
         if not self._is_direct:
-            while self.column and not self.awaited and time.monotonic() < until:
+            while self.column and not self.waits and time.monotonic() < until:
                 time.sleep(0.005)
             column, self.column = self.column, 0
             self.write("\n" + text if column else text)
@@ -120,7 +121,7 @@ class Output:
         while self.waiting:
             with self.lock:
                 self._flush()
-                if not self.column or self.awaited or time.monotonic() > until:
+                if not self.column or self.waits or time.monotonic() > until:
                     self._write_waiting()
                     return
             time.sleep(0.005)

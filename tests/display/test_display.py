@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import threading
 from collections import deque
@@ -158,6 +159,31 @@ def test_a_log_asked_for_further_in_gets_the_stages_below_it() -> None:
     assert [(e.kind, e.stage.label) for e in log.events] == [
         ("begin", "inner"), ("begin", "innermost"), ("end", "innermost"), ("end", "inner"),
     ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("clock")
+def test_of_two_that_wait_for_lines_the_first_to_go_on_leaves_the_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = begin(kbar.LogRenderer(io.StringIO()))
+    (target,) = current().targets
+    output = target.output
+    assert output
+    waits: list[bool] = []
+
+    def wait(is_done: object, seconds: float) -> bool:
+        if not waits:
+            waits.append(bool(output.waits))
+            target.wait(0.1)  # as another thread does
+        waits.append(bool(output.waits))
+        return True
+
+    monkeypatch.setattr(target.thread, "wait", wait)
+    target.wait(0.1)
+    assert waits == [True, True, True]
+    assert not output.waits
+    monkeypatch.undo()
+    current().end(stage, "done")
 
 
 class Faulty(RecordingRenderer):
