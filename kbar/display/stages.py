@@ -65,17 +65,14 @@ class Stages:
 
     # Endings.
 
-    def sweep(self) -> bool:
-        """End the stages whose owner has ended, inner ones first; return whether there were any."""
-        found = False
+    def sweep(self) -> None:
+        """End the stages whose owner has ended, inner ones first."""
         for stage in reversed(self.all()):
             outcome = None if stage.outcome else self._owners_end(stage)
             if outcome:
-                found = True
                 self.end(stage, outcome)
             elif stage.epoch.is_left and not stage.has_running_phases:
                 self._settle_epoch(stage)
-        return found
 
     @property
     def have_lost_owners(self) -> bool:
@@ -114,7 +111,7 @@ class Stages:
             if not target.closing and (last or target.is_over):
                 target.final = self.views(target.draws)
         if not stage.parent:
-            self.roots = [] if last else [root for root in self.roots if root is not stage]
+            self.roots = [root for root in self.roots if not root.outcome]
             for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
                 each.children = []
 
