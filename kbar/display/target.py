@@ -125,13 +125,12 @@ class Target:
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.events.are_drawn)
         output, key = self.output, object()
+        waits = output.waits if output else set()
         try:
-            if output:
-                output.waits.add(key)
+            waits.add(key)
             self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
         finally:
-            if output:
-                output.waits.discard(key)
+            waits.discard(key)
         if output:
             output.timed_out |= self._timed_out
 
