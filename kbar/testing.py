@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .core.snapshot import Event, Snapshot
+from .core.throttle import FRAME
 from .display.display import Display
 from .display.process import install
 from .display.thread import DrawingThread
@@ -36,7 +37,7 @@ class FakeClock:
         """Move on by `seconds`, in the steps in which a display draws."""
         until = self.now + seconds
         while self.now < until - 1e-9:
-            self.now = min(until, self.now + 0.1)
+            self.now = min(until, self.now + FRAME)
             self._draw()
 
 

@@ -35,13 +35,11 @@ class Outlook:
     """What is expected of epochs.
 
     Attributes:
-        whole: seconds that the running epoch takes in all.
-        left: seconds that it still needs.
+        left: seconds that the running epoch still needs.
         later: seconds that each later epoch takes.
         share: the share of the running epoch that is done: the shares of its phases, weighted by how long each takes.
     """
 
-    whole: float
     left: float
     later: float
     share: float
@@ -114,7 +112,7 @@ class EpochForecast:
             took, needs, is_done = self._part(label, seconds, number, phase)
             whole, left, done = whole + took + needs, left + needs, done + is_done
             later += self._later(label, took + needs, phase)
-        return Outlook(whole, left, later, done / whole if whole else 0.0)
+        return Outlook(left, later, done / whole if whole else 0.0)
 
     def _part(self, label: str, seconds: float, number: int, phase: RunningPhase | None) -> tuple[float, float, float]:
         """Seconds that the running epoch's phases of one label took, still need, and have got done.

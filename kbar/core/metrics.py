@@ -131,6 +131,7 @@ def fetched(snapshot: Snapshot, report: Report) -> Snapshot:
         if isinstance(event, Message):
             return event
         epoch, line = event.epoch and view_of(event.epoch), event.line and view_of(event.line)
-        return replace(event, stage=view_of(event.stage), epoch=epoch, line=line)
+        above = tuple(map(view_of, event.above))
+        return replace(event, stage=view_of(event.stage), epoch=epoch, line=line, above=above)
 
     return Snapshot(tuple(map(view_of, snapshot.stages)), tuple(map(event_of, snapshot.events)))

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Union
 
 __all__ = ["Throttle", "Tick", "always", "as_throttle", "every", "never"]
 
+FRAME = 0.1  # seconds between two frames, unless a throttle wants more of them
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:

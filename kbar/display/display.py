@@ -223,7 +223,11 @@ class Display:
     def wake(self) -> None:
         """Have what was posted drawn soon, and make the calls for `call_after_unlock`. The lock must not be held."""
         while self._later:
-            self._later.popleft()()
+            try:
+                call = self._later.popleft()
+            except IndexError:  # another thread makes it
+                break
+            call()
         self.targets.wake()
 
     def _skip(self, seconds: float) -> None:

@@ -93,12 +93,12 @@ class InputPauses:
         original = getattr(owner, name)
 
         @functools.wraps(original)
-        def ask(*args: Any) -> Any:
+        def ask(*args: Any, **options: Any) -> Any:
             typed = _is_typed()
             if not (_holds_up_a_run() and (typed or name == "input")):
-                return original(*args)
+                return original(*args, **options)
             with self._pause():
-                answer = original(*args)
+                answer = original(*args, **options)
             if typed and (answer or name == "input"):  # an empty line is the end of the input
                 self._answered()
             return answer

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..core.stage import Stage
-from ..core.throttle import Due, Throttle, Tick
+from ..core.throttle import FRAME, Due, Throttle, Tick
 from .guard import Guard
 
-_FRAME = 0.1  # seconds between two frames, unless the throttle wants more of them
 _FASTEST = 0.02  # seconds between two frames at least
 _LONGEST = 0.5  # seconds between two looks of a log for stages whose owner has ended, at most
 _REST = 4  # after a frame that took t seconds to draw, a screen rests for _REST * t
@@ -76,7 +75,7 @@ class Schedule:
         """Seconds from `now` until something may be due, in a run that began at `began` (s)."""
         dues = [(tick, self.next_due(tick).time) for tick in ticks]
         if not self._live:
-            return min([_LONGEST, *(max(_FRAME, time - now) for _, time in dues)])
-        period = max(_FASTEST, min([_FRAME, *(time - tick.drawn_at for tick, time in dues)]))
+            return min([_LONGEST, *(max(FRAME, time - now) for _, time in dues)])
+        period = max(_FASTEST, min([FRAME, *(time - tick.drawn_at for tick, time in dues)]))
         late = (now - began) % period  # frames fall on full seconds of the run, so that its clock shows each in time
         return period - late + (period if late > period / 2 else 0.0)

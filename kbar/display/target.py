@@ -124,12 +124,14 @@ class Target:
         """Wait for its last lines, `seconds` at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.events.are_drawn)
-        output = self.output
+        output, key = self.output, object()
+        waits = output.waits if output else set()
+        try:
+            waits.add(key)
+            self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
+        finally:
+            waits.discard(key)
         if output:
-            output.awaited = True
-        self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
-        if output:
-            output.awaited = False
             output.timed_out |= self._timed_out
 
     @property
@@ -155,8 +157,11 @@ class Target:
             self.events.in_hand = False
             more = bool(self.events) and self._guard.error is None
             last = self._guard.error is not None or (self.closing and not more)
+            paused = self._display.pauses.active
+        if paused and self.output:  # the pause began after `is_free` was asked, and has hidden the frame before
+            self.output.hide()
         if last:
-            self._close()
+            self.close()
             return None
         if more:
             return 0.0
@@ -208,7 +213,7 @@ class Target:
             self.fetching = False
         self._guard.call(lambda: self.renderer.draw(snapshot))
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
         try:
             self._guard.call_in_any_case(self.renderer.close)  # it may have to give back the terminal

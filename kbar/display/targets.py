@@ -78,16 +78,21 @@ class Targets:
                     self._input.install()
                 if options.capture:
                     self._capture(target)
-            if not target.thread.start():
+            if target.thread.start():
+                continue
+            if target.is_closed:  # it was over by the time its streams were taken
                 self.close(target)
+            else:
+                target.close()
 
     def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
         """A new target, not opened yet; None if there is one already, or must be none. The lock must be held."""
-        same = next((target for target in self._open if _are_one(target.renderer, renderer)), None)
-        if same and not same.closing:
-            same.include(stage)
-            return None
-        if same:  # it has not closed the renderer yet, which this one would open
+        same = [target for target in self._open if _are_one(target.renderer, renderer)]
+        for target in same:
+            if not target.closing:
+                target.include(stage)
+                return None
+        if same:  # they have not closed the renderer yet, which this one would open
             renderer = copy.copy(renderer)
         if renderer.screen and (self.silent or this_worker().rank or serves_a_pool()):
             return None

@@ -174,7 +174,7 @@ class Run:
         except ProcessLookupError:
             return False
         except (OSError, OverflowError):  # it exists, but is another user's
-            return True
+            pass
         return True
 
     def silence(self, now: float) -> float:

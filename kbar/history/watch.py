@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ..core.snapshot import Event, Message, Snapshot, StageView
 from ..core.text import clean
+from ..core.throttle import FRAME
 from ..renderers import Renderer
 from .follow import Follower, records
 from .read import Record
 from .run import Run
 
-_FRAME = 0.1  # seconds between two frames
 _LOOK = 0.25  # seconds between two looks at the files
 _GAP = 150.0  # seconds without a line that a replay leaves out
 _PAUSE = 1.0  # seconds that it waits instead, also between two runs
@@ -148,7 +148,7 @@ def watch(paths: Sequence[str], renderer: Renderer, skipped: Counter[str], *, un
                 viewer.end_dead_runs()
                 heard = time.time()
             viewer.draw(time.time())
-            time.sleep(_FRAME)
+            time.sleep(FRAME)
     finally:
         viewer.close()
         for follower in followers:
@@ -166,7 +166,7 @@ def replay(recorded: Iterable[Record], renderer: Renderer, *, speed: float = 1.0
             while now < record.time:
                 viewer.draw(now)
                 before = time.monotonic()
-                time.sleep(min(_FRAME, (record.time - now) / speed))
+                time.sleep(min(FRAME, (record.time - now) / speed))
                 now += (time.monotonic() - before) * speed
             viewer.take(record, "")
         if now:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import IO, Any, ClassVar
 
 from ..core.snapshot import Snapshot
-from ..core.throttle import Throttle, ThrottleSpec, as_throttle, every
+from ..core.throttle import FRAME, Throttle, ThrottleSpec, as_throttle, every
 from ..system.output import Output
 
 
@@ -35,7 +35,7 @@ class Renderer(ABC):
     """
 
     live: ClassVar[bool] = True
-    default_throttle: ClassVar[Throttle] = every(seconds=0.1)
+    default_throttle: ClassVar[Throttle] = every(seconds=FRAME)
     screen: bool = True
     captures: bool = False
     place: object = None

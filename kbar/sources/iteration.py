@@ -149,7 +149,7 @@ class Feed(Generic[T]):
     @property
     def is_left(self) -> bool:
         """Whether the loop has let go of the items before the last one."""
-        iterator = self._iterator and self._iterator()
+        iterator = self._held
         return self._left is not None or (iterator is not None and getattr(iterator, "gi_frame", self) is None)
 
     def ended(self) -> Outcome | None:
@@ -177,7 +177,13 @@ class Feed(Generic[T]):
 
     @property
     def _is_asking(self) -> bool:
-        return bool(self._iterator and getattr(self._iterator(), "gi_running", False))
+        return bool(getattr(self._held, "gi_running", False))
+
+    @property
+    def _held(self) -> Any:
+        """What the loop holds as long as it runs; None if that is gone, or the loop is over."""
+        iterator = self._iterator  # read once, as the loop's thread may set it to None
+        return iterator and iterator()
 
     def _pass_on(self, iterable: Iterable[T]) -> Iterator[T]:
         done = limit = 0  # local variables: an attribute would cost each quick item a tenth more

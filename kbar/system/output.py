@@ -51,7 +51,7 @@ class Output:
         column: how many columns of an unfinished line have been printed; 0 at the beginning of a line.
         waiting: text of kbar's own that is written when the user's unfinished line ends.
         frames_drawn: the number of frames that were drawn.
-        awaited: whether the end of a run, or a print, waits until lines are written.
+        waits: one object for each end of a run and each print that waits until lines are written.
         timed_out: whether it was waited for in vain since it last took anything.
     """
 
@@ -62,7 +62,8 @@ class Output:
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
         self.column = self.frames_drawn = 0
-        self.timed_out = self.flushing = self.awaited = False
+        self.timed_out = self.flushing = False
+        self.waits: set[object] = set()
         self.waiting = ""
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
@@ -109,17 +110,18 @@ class Output:
         text = "".join(f"{line}\n" for line in lines)
         until = time.monotonic() + _LINE_END  # until then the user may end the line
         if not self._is_direct:
-            while self.column and not self.awaited and time.monotonic() < until:
+            while self.column and not self.waits and time.monotonic() < until:
                 time.sleep(0.005)
             column, self.column = self.column, 0
             self.write("\n" + text if column else text)
             return
         self._wait()
-        self.waiting = text
+        with self.lock:
+            self.waiting += text  # behind those of another renderer
         while self.waiting:
             with self.lock:
                 self._flush()
-                if not self.column or self.awaited or time.monotonic() > until:
+                if not self.column or self.waits or time.monotonic() > until:
                     self._write_waiting()
                     return
             time.sleep(0.005)

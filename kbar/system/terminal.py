@@ -116,6 +116,10 @@ class Terminal(Output):
         self.hide()
         super().write_lines(lines)
 
+    def _write_waiting(self) -> None:
+        self.hide()  # a frame may have been drawn meanwhile, or a print have made room for its own text only
+        super()._write_waiting()
+
     def _permanent(self, lines: Sequence[str]) -> str:
         if not lines:
             return ""
