@@ -24,19 +24,22 @@ class Prints:
 
     def __init__(self, settle: Callable[[], None], report: Callable[[StreamName, str], None]) -> None:
         self._settle, self._report = settle, report
-        self._shared: dict[Output, list[_SharedStream]] = {}
+        self._shared: dict[Output, list[Shadow]] = {}
         self._listeners: list[_Listener] = []
 
     def attach(self, output: Output) -> None:
         """Replace `write` of the standard streams that lead to the same terminal or file as `output`."""
         if output in self._shared:
             return
-        streams = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
-        lowest = {id(low): low for low in (_lowest(stream) for stream in streams if output.leads_to(stream))}
+        streams = {id(s): s for s in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if output.leads_to(s)}
+        lowest = {id(s): s for s in map(_lowest, streams.values())}
         self._shared[output] = []
         for stream in lowest.values():
             with contextlib.suppress(AttributeError, TypeError):  # an object whose attributes cannot be set
                 self._shared[output].append(_SharedStream(stream, output, self._settle))
+        for stream in () if output.is_terminal else streams.values():
+            with contextlib.suppress(AttributeError, TypeError):  # likewise
+                self._shared[output].append(_BufferedText(stream, output, self._settle))
 
     def listen(self) -> None:
         """From now on, pass each line that is printed to `sys.stdout` or `sys.stderr` to `report`."""
@@ -49,11 +52,11 @@ class Prints:
 
     def release(self, outputs: set[Output], listening: bool) -> None:
         """Give back the streams that lead to none of `outputs`; also those for `report`, unless `listening`."""
-        for output in [output for output in self._shared if output not in outputs]:
-            for stream in self._shared.pop(output):
-                stream.remove()
         while self._listeners and not listening:
             self._listeners.pop().remove()
+        for output in [output for output in self._shared if output not in outputs]:
+            for stream in reversed(self._shared.pop(output)):
+                stream.remove()
 
 
 def _lowest(stream: Any) -> Any:
@@ -89,7 +92,8 @@ class _SharedStream(Shadow):
             if 0 < end < len(shown):
                 taken = [self.write(shown[:end]), self.write(shown[end:])]
                 return None if None in taken else sum(taken)  # some streams do not say how much they take
-        self._settle()
+        if output.is_terminal or not output.column:  # in a file, a line that has begun must not be broken
+            self._settle()
         with output.lock:
             output.make_room(shown)
             taken = self._write(data)
@@ -115,6 +119,33 @@ class _SharedStream(Shadow):
                 self._output.hide()
             self._unflushed = None
             self._flush()
+
+
+class _BufferedText(Shadow):
+    """A text stream that leads to a file or pipe, and may keep what is printed until much later.
+
+    Lines of kbar's have to be written before, so that they stand in front of what is printed after them; but not
+    between two pieces of one line, unless the user has flushed the first, as dots are printed one by one.
+    """
+
+    def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
+        self._output, self._settle = output, settle
+        self._in_line = False
+        super().__init__(stream)
+
+    def write(self, data: Any) -> Any:
+        """Have all that is over written, and write `data`."""
+        if self.active and data and not is_own_write():
+            if not self._in_line:
+                self._settle()
+            self._in_line = not data.endswith("\n")
+        return self._write(data)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        if not self._output.flushing:
+            self._in_line = False
+        self._flush()
 
 
 class _Listener(Shadow):

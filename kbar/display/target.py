@@ -75,7 +75,7 @@ class Target:
     @property
     def has_unwritten_lines(self) -> bool:
         """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
-        return bool(self.events) and self.renderer.screen and self.events.have_lines(self.renderer.live)
+        return self.renderer.screen and not self.events.are_drawn and self.events.have_lines(self.renderer.live)
 
     @property
     def has_log_lines(self) -> bool:
@@ -154,7 +154,7 @@ class Target:
                 return _HELD
             self._draw_what_is_due(began)
         with self._display.lock:
-            self.events.in_hand = False
+            self.events.in_hand = ()
             more = bool(self.events) and self._guard.error is None
             last = self._guard.error is not None or (self.closing and not more)
             paused = self._display.pauses.active

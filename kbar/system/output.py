@@ -68,6 +68,7 @@ class Output:
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
         self._descriptor = _own_descriptor(stream)
+        self._name = next((name for name in ("stdout", "stderr") if getattr(sys, name) is stream), "")
         self._last: Sequence[str] = ()
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
@@ -150,10 +151,15 @@ class Output:
 
     @property
     def _is_direct(self) -> bool:
-        """Whether text goes to the descriptor, because no other code has replaced `write` to see the text."""
-        replaced = vars(self.stream).get("write") if self._descriptor else None
-        is_shadow = isinstance(getattr(replaced, "__self__", None), Shadow)
-        return self._descriptor is not None and (replaced is None or is_shadow)
+        """Whether text goes to the descriptor, as no other code has replaced the stream or its `write`."""
+        direct = self._descriptor is not None and self._replacement is self.stream
+        return direct and not Shadow.is_replaced(self.stream)
+
+    @property
+    def _replacement(self) -> Any:
+        """What has replaced the stream in `sys` since then, if it passes text on to the stream; else the stream."""
+        now = getattr(sys, self._name, None) if self._name else self.stream
+        return now if now is not None and _passes_on(now, self.stream) else self.stream
 
     def _wait(self) -> None:
         """Wait until the stream is ready, before the lock is taken that prints need as well."""
@@ -170,7 +176,7 @@ class Output:
                 self.flushing = False
 
     def _write_by_stream(self, text: str) -> None:
-        stream: Any = self.stream
+        stream = self._replacement
         # A thread that waits inside a stream of Python's holds its lock, which aborts the interpreter at its exit.
         self._wait()
         with _own_write():
@@ -222,6 +228,15 @@ class Output:
         with contextlib.suppress(OSError):
             if self._descriptor:
                 self._descriptor.close()
+
+
+def _passes_on(wrapper: Any, stream: Any) -> bool:
+    """Whether `wrapper` seems to be a wrapper around `stream`, as a tee is: it has the stream as an attribute."""
+    try:
+        attributes = list(vars(wrapper).values())
+    except TypeError:  # it has none
+        return False
+    return any(each is stream or (isinstance(each, (list, tuple)) and stream in each) for each in attributes)
 
 
 def _own_descriptor(stream: IO[str] | None) -> Descriptor | None:

@@ -70,7 +70,7 @@ class Terminal(Output):
 
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
-        self._shows_bars = False
+        self._shows_bars = self._left_prompt = False
         self._gap = 0  # blank rows between the cursor and the bars
         self._mode: object = None  # the usual one, once it was seen while this process had the terminal
 
@@ -81,6 +81,8 @@ class Terminal(Output):
             OSError, ValueError: as the stream does.
         """
         if self.is_in_background:
+            if above and not self._left_prompt:  # the shell's prompt stands in this row
+                self.column, self._left_prompt = max(1, self.column), True
             super().draw(above, bars)
             return
         self._wait()
