@@ -75,7 +75,7 @@ class Counts:
 
     def start_at(self, initial: int) -> None:
         """Begin at `initial` instead, while nothing has landed yet."""
-        self.initial = initial
+        self.initial = initial = int(initial)  # also where NumPy's is reported
         first: _Landing = initial, self.started, None
         self.landed.append(first)
         while len(self.landed) > 1:

@@ -14,6 +14,7 @@ from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
 from ..options import Options, RendererSpec
 from ..system.warnings import failure
+from . import arguments
 from .lifetime import callback_list
 from .runs import Runs
 
@@ -39,11 +40,6 @@ def _harmless(hook: _F) -> _F:
             failure("kbar missed an event", error)
 
     return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
-
-
-def _natural(value: object) -> int | None:
-    """`value` if it is a count; for what Keras does not know it says None, -1 or -2."""
-    return value if isinstance(value, int) and value >= 0 else None
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
@@ -202,7 +198,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     def _begin(self, kind: str, unit: str, total: str) -> None:
         params = self.params or {}
-        self._runs.begin(kind, unit, _natural(params.get(total)), _natural(params.get("steps")), self._options)
+        self._runs.begin(
+            kind, unit, arguments.known(params.get(total)), arguments.known(params.get("steps")), self._options
+        )
 
 
 def _computes_on_accelerator() -> bool:
@@ -227,10 +225,11 @@ def _computes_on_accelerator() -> bool:
 def _validation_steps(bar: ProgressBar) -> int | None:
     """How many steps the validation that begins has; None if unknown."""
     # Keras tells callbacks the steps of the training only. The iterator that it validates with knows more.
+    # For what it does not know it says None, -1 or -2.
     found = callback_list()
     model = getattr(found[0] if found else bar, "model", None)
     iterator = getattr(model, "_eval_epoch_iterator", None)
-    return _natural(getattr(iterator, "num_batches", None))
+    return arguments.known(getattr(iterator, "num_batches", None))
 
 
 def _later_callbacks_add_logs(bar: ProgressBar) -> bool:

@@ -307,6 +307,29 @@ def test_metrics_of_the_latest_step_are_shown(t: Trial) -> None:
     assert len(set(told)) == STEPS
 
 
+@pytest.mark.parametrize("steps", [np.ceil(9.5).astype(int), np.array(10)], ids=repr)
+def test_numbers_of_numpy_are_counts(steps: Any, t: Trial) -> None:
+    """`steps_per_epoch` and `epochs` are often computed by NumPy."""
+    t.fit(x=BATCHES.repeat(), steps_per_epoch=steps, epochs=np.int64(2))
+    assert t.totals("train") == [10, 10]
+    assert t.totals("fit") == [2]
+    assert t.ends("fit") == [(2, 2, "done")]
+    t.evaluate(x=BATCHES.repeat(), steps=np.int64(3))
+    assert t.totals("evaluate") == [3]
+    t.fit(x=Batches(np.int64(5)), validation_data=Batches(np.uint8(4)))
+    assert (t.totals("train")[-1], t.totals("validation")) == (5, [4])
+
+
+@pytest.mark.parametrize("steps", [10.5, np.float64("inf"), np.nan, -1, -2, 2.5, "many"])
+def test_what_is_no_count_is_unknown(steps: Any, t: Trial) -> None:
+    t.bar.set_params({"epochs": np.array(2), "steps": steps})
+    t.bar.on_train_begin()
+    t.bar.on_epoch_begin(0)
+    t.bar.on_train_batch_end(0)
+    t.draw()
+    assert (t.shown["train"].total, t.shown["fit"].total) == (None, 2)
+
+
 # Ends before the end.
 
 
