@@ -27,6 +27,9 @@ class Source(Protocol):
     def waited(self, now: float) -> float:
         """How long the loop has waited for items in all."""
 
+    def end(self, total: int | None) -> None:
+        """Count the item that the loop has as done if it has used it; the stage, of `total` units, does not fail."""
+
 
 class _NoSource:
     """The source of a stage whose steps are all reported, without anything known of waiting."""
@@ -42,6 +45,9 @@ class _NoSource:
 
     def waited(self, now: float) -> float:
         return 0.0
+
+    def end(self, total: int | None) -> None:
+        pass
 
 
 class Counts:
@@ -68,6 +74,7 @@ class Counts:
         self.started = now
         self.ended: float | None = None
         self.source: Source = source or _NoSource()
+        self._is_loop = source is not None
         self._total, self._firm = total, firm
         self._is_learned = False  # whether the total is only what it was in the epoch before
         self.landed: deque[_Landing] = deque(maxlen=_THREADS)
@@ -114,9 +121,19 @@ class Counts:
 
     @property
     def complete(self) -> bool:
-        """Whether all there was to do is done, as far as that is known."""
+        """Whether all there was to do is done, as far as that is known.
+
+        A loop says itself when there are no more items, so an unknown number of them is not complete.
+        """
+        if self._is_loop:
+            return self.has_reached_total
+        return self.total is None or self._is_learned or self.has_reached_total
+
+    @property
+    def has_reached_total(self) -> bool:
+        """Whether as much is done as there is, or as there was in the epoch before."""
         total = self.total
-        return total is None or self._is_learned or self.done >= total
+        return total is not None and self.done >= total
 
     @property
     def certainly_complete(self) -> bool:

@@ -86,12 +86,16 @@ class Stages:
         return False
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
-        """End `stage` and the stages within it, each of these with the outcome of its owner or else with this one."""
+        """End `stage` and the stages within it, each of these with the outcome of its owner or else with its own."""
         for inner in reversed(list(stage.walk())):
-            if not inner.outcome:
-                own = self._owners_end(inner) if inner is not stage else None
-                complete = inner.phase and inner is not stage and inner.counts.certainly_complete
-                self._end_one(inner, "done" if complete else own or outcome)
+            if inner.outcome:
+                continue
+            own = outcome if inner is stage else self._owners_end(inner)
+            if (own or outcome) in ("done", "stopped"):
+                inner.counts.source.end(inner.total)
+            if own == "stopped" and inner.counts.has_reached_total:
+                own = "done"
+            self._end_one(inner, own or _outcome_within(inner, outcome))
 
     def _owners_end(self, stage: Stage) -> Outcome | None:
         try:
@@ -183,6 +187,13 @@ class Stages:
         now = self._display.clock()
         receiving = self._display.targets.receiving(stage)
         return [(target, target.schedule.tick(stage, now)) for target in receiving if not target.renderer.live]
+
+
+def _outcome_within(stage: Stage, outcome: Outcome) -> Outcome:
+    """The outcome of `stage` if the one around it ends with `outcome`: after a good end, its own."""
+    if outcome in ("error", "interrupted"):
+        return "done" if stage.phase and stage.counts.certainly_complete else outcome
+    return outcome if stage.total is None and stage.counts.complete else stage.own_end
 
 
 def _above(stage: Stage, now: float) -> tuple[StageView, ...]:

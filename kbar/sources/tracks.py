@@ -81,7 +81,8 @@ class Track(Logs, Generic[T]):
     ) -> None:
         self._in_block = False
         loops, self._loops = self._loops, []
-        for _, stage in reversed(loops):
+        for feed, stage in reversed(loops):
+            feed.fails = error is not None
             end_block(stage, "stopped", error, trace)
 
     def _take(self, metrics: Mapping[str, object]) -> None:
