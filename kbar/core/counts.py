@@ -114,9 +114,9 @@ class Counts:
     def total(self, total: int | None) -> None:
         self._total, self._is_learned = total, False
 
-    def expect(self, total: int) -> None:
-        """Expect `total` units, as many as in the epoch before, if the total is unknown."""
-        if self._total is None:
+    def expect(self, total: int | None) -> None:
+        """Expect `total` units, as many as in the epoch before, if the total is unknown; None if that is as well."""
+        if self._total is None and total is not None:
             self._total, self._is_learned = total, True
 
     @property

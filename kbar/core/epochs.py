@@ -166,6 +166,12 @@ class RunningEpoch:
         self.is_left = False
         self._seconds: dict[str, float] = {}
         self._main = ""
+        self._begun: dict[str, int] = {}  # how many phases of each label have begun
+
+    def phase_begins(self, label: str) -> tuple[str, int]:
+        """Count a phase that begins; return its label and its number among those of this label, from 1."""
+        self._begun[label] = self._begun.get(label, 0) + 1
+        return label, self._begun[label]
 
     def phase_over(self, label: str, took: float, first: float, data: float) -> None:
         """Record a finished phase: `took` seconds, of which `first` for the first execution and `data` for waiting."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from .counts import Counts
@@ -27,6 +28,7 @@ class Forecast:
     def __init__(self, label: str, counts: Counts) -> None:
         self._label, self._counts = label, counts
         self._countdown = Countdown()
+        self.inner_over = -math.inf  # when the last stage within this one ended
         self._waited = 0.0  # seconds of waiting for data, in all steps that have landed
         self._first_waited = 0.0  # and in the first execution
         self._epochs = EpochForecast()
@@ -145,9 +147,9 @@ class Forecast:
     # The running step and the first execution.
 
     def running(self, now: float) -> float:
-        """Seconds for which the running step has been running; it does not while the loop waits for its item."""
+        """Seconds for which the running step has run since the last stage within it, without waiting for its item."""
         waited = self._counts.source.waited(now) - self._waited
-        return max(0.0, now - self._counts.latest[1] - waited)
+        return max(0.0, now - max(self._counts.latest[1], self.inner_over) - waited)
 
     def stalls(self, seconds: float) -> bool:
         """Whether a step that takes `seconds` is out of all proportion."""

@@ -58,6 +58,7 @@ class Stage(Node):
         logged: the latest metrics that were logged; they hold wherever a step brought none of its own.
         next_due: the position at which `on_due` is called.
         in_block: whether a `with` block keeps the stage open.
+        which: its label and, of a phase, its number among those of this label in the epoch.
         epoch: the running epoch.
         pending_epoch: the view of a finished epoch whose line is not posted yet, and its metrics.
     """
@@ -81,17 +82,15 @@ class Stage(Node):
         super().__init__(clean(label), parent=parent, phase=phase)
         self.key = next(_keys)
         self.run: str = parent.run if parent else secrets.token_hex(6)
-        self.title = clean(label if title is None else title)
-        self.unit = clean(unit)
-        self.settings = settings
-        self.owner = owner
-        self.in_block = False
+        self.title, self.unit = clean(label if title is None else title), clean(unit)
+        self.settings, self.owner = settings, owner
+        self.in_block, self.which = False, (self.label, 1)
         self.epoch = RunningEpoch()
         self.pending_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
         self.logged = Logged()
         self.next_due: float = NEVER
         self._on_due = on_due
-        self._totals: dict[str, int] = {}  # how many units the latest phases had, by label
+        self._totals: dict[tuple[str, int], int] = {}  # how many units the latest phases had, by `which`
         self._parent_done_at_end = 0  # where its parent was when this stage ended
         self.counts = Counts(now, total, firm, source)
         self._landed = self.counts.landed
@@ -119,10 +118,11 @@ class Stage(Node):
         """Add `child`, which begins within this stage; a phase starts from what those of earlier epochs have shown."""
         if not child.phase:
             self.forecast.inner_begins()
-        elif not any(c.label == child.label and not c.outcome for c in self.children):
-            self.forecast.adopt(child.forecast)
-        if child.phase and child.label in self._totals:
-            child.counts.expect(self._totals[child.label])
+        else:
+            if not any(c.label == child.label and not c.outcome for c in self.children):
+                self.forecast.adopt(child.forecast)
+            child.which = self.epoch.phase_begins(child.label)
+            child.counts.expect(self._totals.get(child.which))
         super().add(child)
 
     def start_epoch(self, now: float) -> None:
@@ -163,9 +163,10 @@ class Stage(Node):
         if outcome == "done":
             self.counts.confirm_total()
             if epochs:
-                epochs._totals[self.label] = self.done
+                epochs._totals[self.which] = self.done
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
-        self._parent_done_at_end = self.parent.done if self.parent else 0
+        if self.parent:
+            self.parent.forecast.inner_over, self._parent_done_at_end = now, self.parent.done
         self.end(outcome)
         self.owner = None  # it may refer to this stage
 
