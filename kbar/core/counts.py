@@ -68,11 +68,13 @@ class Counts:
         initial: the position at the beginning.
         landed: the latest steps that were reported: position, time and metrics of each.
         ended: when the stage ended, None before.
+        usual: once all is done, how many units the epoch before had, if only that was known.
     """
 
     def __init__(self, now: float, total: int | None, firm: bool, source: Source | None = None) -> None:
         self.started = now
         self.ended: float | None = None
+        self.usual: int | None = None
         self.source: Source = source or _NoSource()
         self._is_loop = source is not None
         self._total, self._firm = total, firm
@@ -142,6 +144,8 @@ class Counts:
 
     def confirm_total(self) -> None:
         """Take the position as the total if that was not certain, because all is done."""
+        if self._is_learned and self.total is not None:
+            self.usual = self.total
         if self.total is None or self._is_learned or not self._firm:
             self._total, self._is_learned, self._firm = self.done, False, True
 

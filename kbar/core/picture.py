@@ -68,8 +68,10 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
     """
     main = next((child for child in stage.children if child.phase), None)
     number, width = _of_total(stage, stage.done + 1), len(_of_total(stage, stage.total or 0))
+    view = view_of(main or stage, now)
     return replace(
-        view_of(main or stage, now),
+        view,
+        total=main.counts.usual or view.total if main else view.total,  # the data may have run out earlier
         key=stage.key,
         depth=stage.depth,
         label=stage.unit,

@@ -85,9 +85,8 @@ class Stage(Node):
         self.title, self.unit = clean(label if title is None else title), clean(unit)
         self.settings, self.owner = settings, owner
         self.in_block, self.which = False, (self.label, 1)
-        self.epoch = RunningEpoch()
+        self.epoch, self.logged = RunningEpoch(), Logged()
         self.pending_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
-        self.logged = Logged()
         self.next_due: float = NEVER
         self._on_due = on_due
         self._totals: dict[tuple[str, int], int] = {}  # how many units the latest phases had, by `which`
@@ -131,13 +130,14 @@ class Stage(Node):
         self.epoch = RunningEpoch()
         self.forecast.start_epoch(now)
 
-    def finish_epoch(self, now: float, metrics: Mapping[str, object] | None) -> None:
-        """End the running epoch. Its line stays pending, as metrics may still be added."""
+    def finish_epoch(self, now: float, metrics: Mapping[str, object] | None, counts: bool = True) -> None:
+        """End the running epoch, which `counts` as done or not. Its line stays pending, as metrics may be added."""
         took = self.forecast.epoch_elapsed(now)
         self.pending_epoch = epoch_view(self, now, took, self.epoch.time_spent(took)), metrics
         self.epoch = RunningEpoch()
         self.forecast.finish_epoch(now)
-        self.advance_to(self.done + 1, now, metrics)
+        if counts:
+            self.advance_to(self.done + 1, now, metrics)
 
     def settle_epoch(self, now: float) -> None:
         """Finish an epoch whose end was not reported if its phases are done; else keep its metrics as the stage's."""
