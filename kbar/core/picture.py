@@ -87,21 +87,34 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
     )
 
 
+def failed_view(stage: Stage, now: float) -> StageView:
+    """Return the view of `stage`, which has just failed, for a line of its own: the title says what it lay within."""
+    return replace(view_of(stage, now), title=f"{_heading(stage)}{stage.title}")
+
+
+def running_unit(stage: Stage) -> int:
+    """The number of the unit of `stage` that is running, from 1; of the last one once all are done."""
+    return stage.done if stage.pending_epoch or stage.done == stage.total else stage.done + 1
+
+
 def _path(stage: Stage) -> str:
     """Where in the run the stage is, such as ``fit epoch 3/10 train``."""
     above = stage.parent
-    return f"{_path(above)} {_unit(above, 1)} {stage.label}" if above else stage.label
+    return f"{_path(above)} {_unit(above, stage, 1)} {stage.label}" if above else stage.label
 
 
 def _heading(stage: Stage) -> str:
     """What is around the stage, for the beginnings of lines that are read below each other: all of one width."""
     above = stage.parent
-    return f"{_heading(above)}{above.label} {_unit(above, len(_of_total(above, above.total or 0)))}  " if above else ""
+    if not above:
+        return ""
+    return f"{_heading(above)}{above.label} {_unit(above, stage, len(_of_total(above, above.total or 0)))}  "
 
 
-def _unit(stage: Stage, width: int) -> str:
-    """The unit of `stage` that is running, such as ``epoch 3/10``; the number takes at least `width` columns."""
-    number = stage.done if stage.pending_epoch or stage.done == stage.total else stage.done + 1
+def _unit(stage: Stage, child: Stage, width: int) -> str:
+    """The unit of `stage` that `child` is in, such as ``epoch 3/10``; the number takes at least `width` columns."""
+    # That a child has failed may only be noticed when its parent has gone on.
+    number = child.began_in if child.outcome in ("error", "interrupted") else running_unit(stage)
     unit = "" if stage.unit in (stage.label, "it") else f"{stage.unit} "
     return f"{unit}{_of_total(stage, number):>{width}}"
 

@@ -12,7 +12,7 @@ from .counts import Counts, Source
 from .epochs import RunningEpoch
 from .forecast import Forecast
 from .metrics import Logged
-from .picture import epoch_view, view_of
+from .picture import epoch_view, failed_view, running_unit, view_of
 from .scalars import Report
 from .settings import Settings
 from .snapshot import Outcome, StageView
@@ -60,6 +60,8 @@ class Stage(Node):
         in_block: whether a `with` block keeps the stage open.
         which: its label and, of a phase, its number among those of this label in the epoch.
         epoch: the running epoch.
+        began_in: the number of the unit of its parent that it began in.
+        failed: the view of it as it failed, if it has.
         pending_epoch: the view of a finished epoch whose line is not posted yet, and its metrics.
     """
 
@@ -80,12 +82,14 @@ class Stage(Node):
         source: Source | None = None,
     ) -> None:
         super().__init__(clean(label), parent=parent, phase=phase)
+        self.began_in = running_unit(parent) if parent else 0
         self.key = next(_keys)
         self.run: str = parent.run if parent else secrets.token_hex(6)
         self.title, self.unit = clean(label if title is None else title), clean(unit)
         self.settings, self.owner = settings, owner
         self.in_block, self.which = False, (self.label, 1)
         self.epoch, self.logged = RunningEpoch(), Logged()
+        self.failed: StageView | None = None
         self.pending_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
         self.next_due: float = NEVER
         self._on_due = on_due
@@ -168,6 +172,7 @@ class Stage(Node):
         if self.parent:
             self.parent.forecast.inner_over, self._parent_done_at_end = now, self.parent.done
         self.end(outcome)
+        self.failed = failed_view(self, now) if outcome in ("error", "interrupted") else None
         self.owner = None  # it may refer to this stage
 
     def update(self, now: float) -> None:
@@ -208,11 +213,6 @@ class Stage(Node):
     def untouched(self) -> bool:
         """Whether nothing has happened since the stage began."""
         return self.done == self.counts.initial and not self.children and not self.has_epochs
-
-    @property
-    def has_running_phases(self) -> bool:
-        """Whether a phase of the running epoch is not over."""
-        return any(child.phase and not child.outcome for child in self.children)
 
     @property
     def own_end(self) -> Outcome:

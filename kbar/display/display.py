@@ -102,6 +102,7 @@ class Display:
                 **facts,
             )
             if parent:
+                self.stages.drop_failed(parent)
                 parent.add(stage)
             else:
                 self.stages.roots.append(stage)

@@ -38,6 +38,9 @@ class Stages:
     def as_of_now(self) -> list[Stage]:
         """All stages, outermost first, with forecasts as of now. Those whose owner has ended are ended before."""
         self.sweep()
+        for stage in self.all():
+            if stage.stale and stage.parent and not stage.parent.outcome:
+                self.drop_failed(stage.parent)
         now, stages = self._display.clock(), self.all()
         for stage in reversed(stages):  # inner ones first, as outer ones are estimated by them
             stage.update(now)
@@ -63,6 +66,16 @@ class Stages:
         for target in targets:
             target.events.append(event)
 
+    def drop_failed(self, parent: Stage) -> None:
+        """Remove the stages within `parent`, which goes on, that have failed; each leaves a line above the bars."""
+        for stage in [c for c in parent.children if c.failed and not c.phase]:
+            parent.children.remove(stage)
+            line = stage.failed if stage.settings.leave != "none" else None
+            event = Event("progress", self._display.wall(), parent.view(self._display.clock()), line=line)
+            for target in self._display.targets.receiving(stage):
+                if target.renderer.live:  # logs have a line for its end
+                    target.events.append(event)
+
     # Endings.
 
     def sweep(self) -> None:
@@ -71,7 +84,7 @@ class Stages:
             outcome = None if stage.outcome else self._owners_end(stage)
             if outcome:
                 self.end(stage, outcome)
-            elif stage.epoch.is_left and not stage.has_running_phases:
+            elif stage.epoch.is_left and not any(c.phase and not c.outcome for c in stage.children):
                 self._settle_epoch(stage)
 
     @property
@@ -107,6 +120,8 @@ class Stages:
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._settle_epoch(stage)
+        if outcome in ("done", "stopped"):
+            self.drop_failed(stage)
         stage.finish(outcome, self._display.clock())
         last = all(root.outcome for root in self.roots)
         self.post("end", stage, as_line=not stage.parent and not last)

@@ -20,9 +20,9 @@ import pytest
 
 import kbar
 from kbar.display.process import current
-from kbar.testing import FakeClock, RecordingRenderer
+from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-from ..helpers import Boom
+from ..helpers import RENDERERS, Boom, lines_of
 
 
 def outcomes(renderer: RecordingRenderer) -> list[tuple[str, int, str | None]]:
@@ -863,3 +863,71 @@ def test_a_comprehension_whose_exception_is_kept_has_failed(
     clock.advance(0.1)
     assert outcomes(renderer) == [("track", 2, "error")]
     del kept
+
+
+# What has failed within something that goes on.
+
+
+def a_failing_stage(label: str = "fit") -> None:
+    with kbar.stage(label, total=3) as stage:
+        stage.advance()
+        stage.log(loss=0.5)
+        fail()
+
+
+def folds(renderer: Any, fails: int = 1) -> None:
+    for i in kbar.track(range(3), "fold", renderer=renderer):
+        with contextlib.suppress(Boom):
+            if i == fails:
+                a_failing_stage()
+
+
+def tries(renderer: Any) -> None:
+    """A second try begins at once."""
+    with kbar.stage("search", total=3, renderer=renderer) as search:
+        search.advance()
+        for _ in range(2):
+            with contextlib.suppress(Boom):
+                a_failing_stage()
+        search.advance(2)
+
+
+@pytest.mark.parametrize("bars", RENDERERS)
+def test_what_failed_and_was_caught_leaves_a_line_on_the_screen(bars: str, clock: FakeClock) -> None:
+    for program, beginning, number in ((folds, "fold 2/3  fit", 1), (tries, "search 2/3  fit", 2)):
+        terminal, log = VirtualTerminal(100, 12), io.StringIO()
+        program([RENDERERS[bars](file=terminal), kbar.LogRenderer(log)])
+        clock.advance(0.2)
+        found = [line for line in lines_of(terminal) if "failed at 1/3" in line]
+        assert len(found) == number
+        assert all(line.startswith(beginning) and "loss=0.5" in line for line in found)
+        assert log.getvalue().count("fit failed at 1/3") == number
+        assert "100%" in lines_of(terminal)[-1]
+
+
+def test_what_failed_last_leaves_its_line_as_well(clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 12)
+    folds(kbar.RichRenderer(file=terminal), fails=2)
+    assert lines_of(terminal)[-2].startswith("fold 3/3  fit")
+
+
+def test_without_lines_to_keep_what_failed_leaves_none(clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 12)
+    for i in kbar.track(range(3), "fold", renderer=kbar.RichRenderer(file=terminal), leave="none"):
+        with contextlib.suppress(Boom):
+            if i == 1:
+                a_failing_stage()
+    clock.advance(0.2)
+    assert "failed" not in "".join(terminal.received[-1:])
+    assert lines_of(terminal) == []
+
+
+def test_what_ended_the_program_leaves_no_second_line(clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 12)
+    with contextlib.suppress(Boom):
+        for _ in kbar.track(range(3), "fold", renderer=kbar.RichRenderer(file=terminal)):
+            try:
+                a_failing_stage()
+            finally:
+                clock.advance(0.1)
+    assert [line.split()[0] for line in lines_of(terminal)] == ["fold", "fit"]

@@ -988,6 +988,34 @@ def test_another_model_evaluated_within_a_run_costs_validation_no_total(t: Trial
     assert t.totals("validation") == [2]
 
 
+@pytest.mark.parametrize("bars", RENDERERS)
+@pytest.mark.parametrize("way", ["track", "stage"])
+def test_a_fit_that_failed_and_was_caught_leaves_a_line(
+    bars: str, way: str, model: keras.Model, clock: FakeClock
+) -> None:
+    """The second of three fits fails in its second epoch, and the others go on."""
+    terminal, log = VirtualTerminal(100, 12), io.StringIO()
+    options: Any = {"renderer": [RENDERERS[bars](file=terminal), kbar.LogRenderer(log)], "leave": "run"}
+
+    def one(number: int) -> None:
+        behind = [on(epoch_begin=raising(Boom, 1))] if number == 1 else []
+        with contextlib.suppress(Boom):
+            fit(model, kbar.ProgressBar(), frames(clock), *behind, epochs=3)
+
+    if way == "track":
+        for number in kbar.track(range(3), "fold", **options):
+            one(number)
+    else:
+        with kbar.stage("fold", total=3, **options) as stage:
+            for number in range(3):
+                one(number)
+                stage.advance()
+    lines = lines_of(terminal)
+    assert [line for line in lines if "failed" in line] == [line for line in lines if line.startswith("fold 2/3  fit ")]
+    assert len([line for line in lines if "failed at 1/3" in line]) == 1
+    assert "fold 2/3 fit failed at 1/3 33%" in log.getvalue()
+
+
 def test_a_fit_nests_in_a_track_and_the_screen_is_the_outermosts(model: keras.Model, clock: FakeClock) -> None:
     screen, inner = RecordingRenderer(screen=True), RecordingRenderer()
     x = np.ones((8, 2), "float32")
