@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
-_Landing = tuple[int, float, "Mapping[str, object] | None"]  # position, seconds, metrics
+Landing = tuple[int, float, "Mapping[str, object] | None"]
+"""A step that was reported: the position it led to, when it landed (s), and its metrics."""
 _position = operator.itemgetter(0)
 _THREADS = 32  # as many as Python's thread pools have at most
 
@@ -79,20 +80,20 @@ class Counts:
         self._is_loop = source is not None
         self._total, self._firm = total, firm
         self._is_learned = False  # whether the total is only what it was in the epoch before
-        self.landed: deque[_Landing] = deque(maxlen=_THREADS)
+        self.landed: deque[Landing] = deque(maxlen=_THREADS)
         self.start_at(0)
 
     def start_at(self, initial: int) -> None:
         """Begin at `initial` instead, while nothing has landed yet."""
         self.initial = initial = int(initial)  # also where NumPy's is reported
-        first: _Landing = initial, self.started, None
+        first: Landing = initial, self.started, None
         self.landed.append(first)
         while len(self.landed) > 1:
             self.landed.popleft()
         self._greatest = first, first  # the last landing that was looked at, and the greatest position up to it
 
     @property
-    def latest(self) -> _Landing:
+    def latest(self) -> Landing:
         """The step that led to the greatest position: that position, when it landed, and its metrics."""
         last = self.landed[-1]
         seen, greatest = self._greatest
@@ -104,7 +105,11 @@ class Counts:
     @property
     def done(self) -> int:
         """The position, in units, as it was reported; it may overshoot the total."""
-        return int(max(self.latest[0], self.source.position()))  # an int also where NumPy's are reported
+        return self.position(self.latest)
+
+    def position(self, latest: Landing) -> int:
+        """The position, if this is the latest step that was reported."""
+        return int(max(latest[0], self.source.position()))  # an int also where NumPy's are reported
 
     @property
     def total(self) -> int | None:

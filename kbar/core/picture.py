@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
     """Return the view of `stage` at time `now` (s); `paced` as a bar shows it, else exactly as it is."""
     forecast, counts = stage.forecast, stage.counts
-    total = counts.total
-    done = counts.done if total is None else min(counts.done, total)
+    latest = counts.latest  # read once: meanwhile, another step may land, which has other metrics
+    done, total = counts.position(latest), counts.total
+    done = done if total is None else min(done, total)
     position, shown = _bar(stage, done, paced)
     running = forecast.running(now) if stage.is_leaf and not forecast.has_epochs and done != total else 0.0
     stalled = forecast.stalls(running)
@@ -42,7 +43,7 @@ def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool 
         running=running,
         usual=forecast.interval,
         stalled=stalled,
-        metrics=stage.settings.pick(stage.metrics) if with_metrics else (),
+        metrics=stage.settings.pick(stage.metrics(latest)) if with_metrics else (),
         outcome=stage.outcome,
         summary=stage.settings.summary,
         run=stage.run,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol, final
 
-from .counts import Counts, Source
+from .counts import Counts, Landing, Source
 from .epochs import RunningEpoch
 from .forecast import Forecast
 from .metrics import Logged
@@ -194,10 +194,9 @@ class Stage(Node):
         """How many units there are, None if unknown."""
         return self.counts.total
 
-    @property
-    def metrics(self) -> Mapping[str, object]:
-        """The latest metrics that can be drawn, as they were given or as numbers."""
-        return self.counts.latest[2] or self.logged.shown()
+    def metrics(self, latest: Landing) -> Mapping[str, object]:
+        """The metrics of the latest step, or the latest that can be drawn, as they were given or as numbers."""
+        return latest[2] or self.logged.shown()
 
     @property
     def has_epochs(self) -> bool:
