@@ -65,7 +65,9 @@ class Forecast:
     def phase_over(self, phase: Forecast, now: float) -> None:
         """Record the end of a phase of the running epoch."""
         once, opening = phase._excess
-        self._epochs.phase_over(phase._label, phase._counts.busy(now) - once - opening, once)
+        seconds, initial, done = phase._counts.busy(now) - once - opening, phase._counts.initial, phase._counts.done
+        whole = done / (done - initial) if done > initial else 1.0  # one that was resumed has had fewer units to do
+        self._epochs.phase_over(phase._label, seconds * whole, once)
 
     def finish_epoch(self, now: float) -> None:
         """End the running epoch."""
@@ -180,7 +182,7 @@ class Forecast:
 
     def _as_phase(self, now: float) -> RunningPhase:
         counts, total = self._counts, self._counts.total
-        whole = None if total is None else self._pace.remaining(self._pace.at, total - counts.initial)
+        whole = None if total is None else self._pace.remaining(self._pace.at, total)
         left = 0.0 if counts.done == total else self.remaining(now)
         once, opening = self._excess
         return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, self.share)

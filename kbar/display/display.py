@@ -101,12 +101,12 @@ class Display:
                 settings=(options or _NO_OPTIONS).settings(parent.settings if parent else Settings()),
                 **facts,
             )
+            stage.start_at(initial)
             if parent:
                 self.stages.drop_failed(parent)
                 parent.add(stage)
             else:
                 self.stages.roots.append(stage)
-            stage.start_at(initial)
         if options:
             self.targets.open(options, stage)
         with self.lock:

@@ -37,6 +37,14 @@ def total(name: str, value: Any) -> int | None:
     return None if value is None or _whole(value) == math.inf else count(name, value)
 
 
+def initial(value: Any, total: int | None) -> int:
+    """`value` as `count` returns it, if it is no more than `total`."""
+    number = count("initial", value)
+    if total is not None and number > total:
+        raise ValueError(f"initial must be at most total={total}; got {value!r}")
+    return number
+
+
 def known(value: Any) -> int | None:
     """`value` if it is a count; None if not, as nobody here is to blame for it."""
     try:
@@ -79,8 +87,8 @@ def check_iterable(iterable: object, *methods: str) -> None:
         raise TypeError(f"iterable must be something to loop over{plainly}; got {iterable!r}")
 
 
-def length(iterable: Any) -> int | None:
-    """How many items there are; None if `iterable` does not know."""
+def length(iterable: Any, initial: int) -> int | None:
+    """How many items there are, `initial` ones and those of `iterable`; None if it does not know how many it has."""
     cardinality = getattr(iterable, "cardinality", None)  # a method of tf.data's; negative if unknown
     for ask in (lambda: len(iterable), lambda: cardinality() if callable(cardinality) else cardinality):
         try:
@@ -90,5 +98,5 @@ def length(iterable: Any) -> int | None:
                 raise
             continue
         if found is not None:
-            return found
+            return initial + found
     return None

@@ -222,6 +222,7 @@ class Feed(Generic[T]):
         if stage is None:
             yield from iterable
             return
+        done = stage.counts.initial
         display, waits, plan = self.display, self.waits, self._bulks.plan
         waits.asked = now = display.clock()
         with contextlib.ExitStack() as ending:
@@ -278,6 +279,7 @@ class AsyncItems(AsyncIterator[T]):
     async def __anext__(self) -> T:
         if self._stage is None:
             self._stage = self._feed.begin()
+            self._tally.given = self._tally.done = self._stage.counts.initial if self._stage else 0
         if self._tally.done < self._tally.given:  # a task that asks for an item has done one that was given
             self._tally.done += 1
             self._advance()

@@ -127,7 +127,13 @@ class Epoch(Logs):
         self._means: dict[tuple[int, str], Mean] = {}
 
     def steps(
-        self, iterable: Iterable[T], stage: str = "train", *, total: int | None = None, unit: str = "step"
+        self,
+        iterable: Iterable[T],
+        stage: str = "train",
+        *,
+        total: int | None = None,
+        initial: int = 0,
+        unit: str = "step",
     ) -> Iterator[T]:
         """The items of `iterable`, with a bar around the loop over them.
 
@@ -139,6 +145,8 @@ class Epoch(Logs):
             stage: what the bar is called.
             total: how many items there are; if None, asked of `iterable`, or else as many as
                 there were in the epoch before.
+            initial: how many were done in an earlier run, and are not in `iterable`; they count
+                into neither rate nor remaining time.
             unit: what an item is, singular.
 
         Raises:
@@ -148,6 +156,7 @@ class Epoch(Logs):
         arguments.check_iterable(iterable, "__iter__", "__getitem__")
         label, unit = arguments.text("stage", stage), arguments.text("unit", unit)
         count = arguments.total("total", total)
+        first = arguments.initial(initial, count)
         self._check_open()
 
         def begin(feed: Feed[T]) -> Stage:
@@ -156,7 +165,8 @@ class Epoch(Logs):
                 label,
                 title=f"epoch {self.index + 1}" if label == "train" and not within else None,
                 unit=unit,
-                total=arguments.length(iterable) if count is None else count,
+                total=arguments.length(iterable, first) if count is None else count,
+                initial=first,
                 firm=False,
                 parent=within or self._stage,
                 phase=not within,
