@@ -185,7 +185,9 @@ class Forecast:
         whole = None if total is None else self._pace.remaining(self._pace.at, total)
         left = 0.0 if counts.done == total else self.remaining(now)
         once, opening = self._excess
-        return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, self.share)
+        return RunningPhase(
+            self._label, counts.busy(now) - once - opening, once, left, whole, None if total is None else self.share
+        )
 
     def _share_of_unit(self, ahead: Outlook | None, phases: Sequence[Forecast], inner: Forecast | None) -> float | None:
         """The share of the running unit that is done, as the stages within it have it; None if there are none."""
