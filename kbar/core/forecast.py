@@ -64,10 +64,9 @@ class Forecast:
 
     def phase_over(self, phase: Forecast, now: float) -> None:
         """Record the end of a phase of the running epoch."""
-        once, opening = phase._excess
-        seconds, initial, done = phase._counts.busy(now) - once - opening, phase._counts.initial, phase._counts.done
+        (once, opening), initial, done = phase._excess, phase._counts.initial, phase._counts.done
         whole = done / (done - initial) if done > initial else 1.0  # one that was resumed has had fewer units to do
-        self._epochs.phase_over(phase._label, seconds * whole, once)
+        self._epochs.phase_over(phase._label, (phase._counts.busy(now) - once - opening) * whole, once)
 
     def finish_epoch(self, now: float) -> None:
         """End the running epoch."""
@@ -185,9 +184,8 @@ class Forecast:
         whole = None if total is None else self._pace.remaining(self._pace.at, total)
         left = 0.0 if counts.done == total else self.remaining(now)
         once, opening = self._excess
-        return RunningPhase(
-            self._label, counts.busy(now) - once - opening, once, left, whole, None if total is None else self.share
-        )
+        share = None if total is None else self.share
+        return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, share)
 
     def _share_of_unit(self, ahead: Outlook | None, phases: Sequence[Forecast], inner: Forecast | None) -> float | None:
         """The share of the running unit that is done, as the stages within it have it; None if there are none."""

@@ -345,13 +345,13 @@ def test_stages_of_an_epoch_come_in_any_order_and_again(renderer: RecordingRende
     ] * 4
 
 
-def validated_every_hundred_steps(way: str, clock: FakeClock, **options: Any) -> None:
-    """Two epochs of 200 steps of 0.1 s, each with two validations of 15 s within."""
+def validated_every_so_many_steps(every: int, way: str, clock: FakeClock, **options: Any) -> None:
+    """Two epochs of steps of 0.1 s, each with two validations within, of as many steps of 0.15 s."""
     for epoch in kbar.loop(2, **options).epochs():
-        for i in epoch.steps(range(200)):
+        for i in epoch.steps(range(2 * every)):
             clock.advance(0.1)
-            if i % 100 == 99:
-                inner = range(100)
+            if i % every == every - 1:
+                inner = range(every)
                 steps = epoch.steps(inner, "validation") if way == "steps" else kbar.track(inner, "validation")
                 for _ in steps:
                     clock.advance(0.15)
@@ -362,7 +362,7 @@ def validated_every_hundred_steps(way: str, clock: FakeClock, **options: Any) ->
 def test_steps_within_steps_are_a_stage_of_the_running_step(way: str, clock: FakeClock) -> None:
     """A validation in the midst of an epoch, as by Lightning's `val_check_interval`."""
     renderer = RecordingRenderer()
-    validated_every_hundred_steps(way, clock, renderer=renderer, summary=True)
+    validated_every_so_many_steps(100, way, clock, renderer=renderer, summary=True)
     assert {(v.depth, v.title) for v in views(renderer, "validation")} == {(2, "validation")}
     assert not any(view.stalled for snapshot in renderer.snapshots for view in snapshot.stages)
     assert ends(renderer, "validation") == [("validation", 100, 100, "done")] * 4
@@ -389,10 +389,10 @@ def test_a_screen_and_a_log_show_steps_within_steps_as_nested(bars: str, clock: 
         return True
 
     renderers = [RENDERERS[bars](file=terminal), kbar.LogRenderer(log, throttle=look)]
-    validated_every_hundred_steps("steps", clock, renderer=renderers)
+    validated_every_so_many_steps(15, "steps", clock, renderer=renderers)
     assert ["loop", "epoch", "validation"] in seen
     assert "stalled" not in log.getvalue()
-    assert "loop epoch 1/2 train step 100/200 validation done 100/100" in log.getvalue()
+    assert "loop epoch 1/2 train step 15/30 validation done 15/15" in log.getvalue()
 
 
 def test_steps_after_other_steps_are_no_part_of_them(clock: FakeClock, renderer: RecordingRenderer) -> None:
@@ -429,10 +429,10 @@ def test_a_second_stage_of_a_label_has_no_total_at_first(bars: str, clock: FakeC
     log = io.StringIO()
     renderers = [RENDERERS[bars](file=terminal), kbar.LogRenderer(log, throttle=kbar.always)]
     shown = []
-    for epoch in kbar.loop(2, renderer=renderers).epochs():
+    for epoch in kbar.loop(2, renderer=renderers, pacing=False).epochs():
         for length in (3, 5):
             for i in epoch.steps(iter(range(length)), stage="validation"):
-                clock.advance(3)
+                clock.advance(0.4)
                 if i == 3:
                     shown.append(next(line for line in lines_of(terminal) if line.startswith("validation")))
     assert "/?" in shown[0]

@@ -16,20 +16,20 @@ from ..helpers import RENDERERS, Lines, ends, epochs, last, lines_of, views
 
 
 def resumed(way: str, clock: FakeClock, **options: Any) -> Iterator[int]:
-    """Does a hundred of two hundred units, two a second; the others were done in an earlier run."""
+    """Does 20 of 40 units, two a second; the others were done in an earlier run."""
     if way == "stage":
-        with kbar.stage("x", total=200, initial=100, **options) as stage:
-            for i in range(100):
+        with kbar.stage("x", total=40, initial=20, **options) as stage:
+            for i in range(20):
                 clock.advance(0.5)
                 stage.advance()
                 yield i
     elif way == "steps":
         for epoch in kbar.loop(1, **options).epochs():
-            for i in epoch.steps(range(100, 200), "x", initial=100):
+            for i in epoch.steps(range(20, 40), "x", initial=20):
                 clock.advance(0.5)
                 yield i
     else:
-        for i in kbar.track(range(100, 200), "x", initial=100, **options):
+        for i in kbar.track(range(20, 40), "x", initial=20, **options):
             clock.advance(0.5)
             yield i
 
@@ -41,11 +41,11 @@ def test_what_was_done_earlier_counts_into_neither_rate_nor_remaining_time(
     for _ in resumed(way, clock, renderer=renderer, pacing=False):
         pass
     seen = views(renderer, "x")
-    assert (seen[0].done, seen[0].total) == (100, 200)
-    running = [view for view in seen if view.done > 104 and not view.outcome]
+    assert (seen[0].done, seen[0].total) == (20, 40)
+    running = [view for view in seen if view.done > 24 and not view.outcome]
     assert all(view.rate == pytest.approx(2.0) for view in running)
-    assert all(view.remaining == pytest.approx((200 - view.done) / 2, abs=0.6) for view in running)
-    assert ends(renderer, "x") == [("x", 200, 200, "done")]
+    assert all(view.remaining == pytest.approx((40 - view.done) / 2, abs=0.6) for view in running)
+    assert ends(renderer, "x") == [("x", 40, 40, "done")]
     assert last(renderer, "x").rate == pytest.approx(2.0)
 
 
@@ -54,18 +54,18 @@ def test_what_was_done_earlier_counts_into_neither_rate_nor_remaining_time(
 def test_screen_and_log_show_a_resumed_stage(bars: str, way: str, clock: FakeClock) -> None:
     terminal, log = VirtualTerminal(100, 8), io.StringIO()
     work = resumed(way, clock, renderer=[RENDERERS[bars](file=terminal), kbar.LogRenderer(log)], pacing=False)
-    for _ in range(21):
+    for _ in range(11):
         next(work)
     line = next(line for line in lines_of(terminal) if line.startswith("x"))
-    assert "60%" in line
-    assert "120/200" in line
+    assert "75%" in line
+    assert "30/40" in line
     assert "2.00 " in line
-    assert "eta 0:40" in line
+    assert "eta 0:05" in line
     for _ in work:
         pass
-    assert "x resumes at 100/200 50%" in log.getvalue()
-    assert " 160/200 80% rate=2.00" in log.getvalue()
-    assert "10/200" not in log.getvalue()
+    assert "x resumes at 20/40 50%" in log.getvalue()
+    assert " 32/40 80% rate=2.00" in log.getvalue()
+    assert "10/40" not in log.getvalue()
 
 
 def test_asynchronous_items_may_be_resumed(clock: FakeClock, renderer: RecordingRenderer) -> None:
