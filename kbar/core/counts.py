@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
-_Landing = tuple[int, float, "Mapping[str, object] | None"]  # position, seconds, metrics
+Landing = tuple[int, float, "Mapping[str, object] | None"]
+"""A step that was reported: the position it led to, when it landed (s), and its metrics."""
 _position = operator.itemgetter(0)
 _THREADS = 32  # as many as Python's thread pools have at most
 
@@ -27,6 +28,9 @@ class Source(Protocol):
     def waited(self, now: float) -> float:
         """How long the loop has waited for items in all."""
 
+    def end(self, total: int | None) -> None:
+        """Count the item that the loop has as done if it has used it; the stage, of `total` units, does not fail."""
+
 
 class _NoSource:
     """The source of a stage whose steps are all reported, without anything known of waiting."""
@@ -42,6 +46,9 @@ class _NoSource:
 
     def waited(self, now: float) -> float:
         return 0.0
+
+    def end(self, total: int | None) -> None:
+        pass
 
 
 class Counts:
@@ -62,28 +69,31 @@ class Counts:
         initial: the position at the beginning.
         landed: the latest steps that were reported: position, time and metrics of each.
         ended: when the stage ended, None before.
+        usual: once all is done, how many units the epoch before had, if only that was known.
     """
 
     def __init__(self, now: float, total: int | None, firm: bool, source: Source | None = None) -> None:
         self.started = now
         self.ended: float | None = None
+        self.usual: int | None = None
         self.source: Source = source or _NoSource()
+        self._is_loop = source is not None
         self._total, self._firm = total, firm
         self._is_learned = False  # whether the total is only what it was in the epoch before
-        self.landed: deque[_Landing] = deque(maxlen=_THREADS)
+        self.landed: deque[Landing] = deque(maxlen=_THREADS)
         self.start_at(0)
 
     def start_at(self, initial: int) -> None:
         """Begin at `initial` instead, while nothing has landed yet."""
-        self.initial = initial
-        first: _Landing = initial, self.started, None
+        self.initial = initial = int(initial)  # also where NumPy's is reported
+        first: Landing = initial, self.started, None
         self.landed.append(first)
         while len(self.landed) > 1:
             self.landed.popleft()
         self._greatest = first, first  # the last landing that was looked at, and the greatest position up to it
 
     @property
-    def latest(self) -> _Landing:
+    def latest(self) -> Landing:
         """The step that led to the greatest position: that position, when it landed, and its metrics."""
         last = self.landed[-1]
         seen, greatest = self._greatest
@@ -95,7 +105,11 @@ class Counts:
     @property
     def done(self) -> int:
         """The position, in units, as it was reported; it may overshoot the total."""
-        return int(max(self.latest[0], self.source.position()))  # an int also where NumPy's are reported
+        return self.position(self.latest)
+
+    def position(self, latest: Landing) -> int:
+        """The position, if this is the latest step that was reported."""
+        return int(max(latest[0], self.source.position()))  # an int also where NumPy's are reported
 
     @property
     def total(self) -> int | None:
@@ -107,16 +121,26 @@ class Counts:
     def total(self, total: int | None) -> None:
         self._total, self._is_learned = total, False
 
-    def expect(self, total: int) -> None:
-        """Expect `total` units, as many as in the epoch before, if the total is unknown."""
-        if self._total is None:
+    def expect(self, total: int | None) -> None:
+        """Expect `total` units, as many as in the epoch before, if the total is unknown; None if that is as well."""
+        if self._total is None and total is not None:
             self._total, self._is_learned = total, True
 
     @property
     def complete(self) -> bool:
-        """Whether all there was to do is done, as far as that is known."""
+        """Whether all there was to do is done, as far as that is known.
+
+        A loop says itself when there are no more items, so an unknown number of them is not complete.
+        """
+        if self._is_loop:
+            return self.has_reached_total
+        return self.total is None or self._is_learned or self.has_reached_total
+
+    @property
+    def has_reached_total(self) -> bool:
+        """Whether as much is done as there is, or as there was in the epoch before."""
         total = self.total
-        return total is None or self._is_learned or self.done >= total
+        return total is not None and self.done >= total
 
     @property
     def certainly_complete(self) -> bool:
@@ -125,6 +149,8 @@ class Counts:
 
     def confirm_total(self) -> None:
         """Take the position as the total if that was not certain, because all is done."""
+        if self._is_learned and self.total is not None:
+            self.usual = self.total
         if self.total is None or self._is_learned or not self._firm:
             self._total, self._is_learned, self._firm = self.done, False, True
 

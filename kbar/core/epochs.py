@@ -19,7 +19,7 @@ class RunningPhase:
         once: how long it has run for what later epochs do not need again, such as compiling.
         left: what it still needs, None if unknown.
         whole: what a whole phase like it takes, None if unknown.
-        share: the share of it that is done, as its own bar shows it.
+        share: the share of it that is done, as its own bar shows it; None if unknown.
     """
 
     label: str
@@ -27,7 +27,7 @@ class RunningPhase:
     once: float
     left: float | None
     whole: float | None
-    share: float = 0.0
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,13 @@ class EpochForecast:
         if phase and phase.left is not None:
             others = max(0.0, usual_number - number - 1) * usual / usual_number if usual_number else 0.0
             needs = phase.left + others
-            return seconds + phase.seconds, needs, seconds + phase.share * (phase.seconds + needs)
+            return seconds + phase.seconds, needs, seconds + (phase.share or 0.0) * (phase.seconds + needs)
         took = seconds + (phase.seconds if phase else 0.0)
         complete = not phase and label != self._BETWEEN and number >= max(1.0, usual_number)
-        return took, 0.0 if complete else max(0.0, usual - took), took
+        needs = 0.0 if complete else max(0.0, usual - took)
+        if phase and phase.share is not None:  # not by its time: an epoch before may have been a short one
+            return took, needs, seconds + phase.share * (phase.seconds + needs)
+        return took, needs, took
 
     def _later(self, label: str, now: float, phase: RunningPhase | None) -> float:
         """Seconds that phases of one label will take in later epochs; `now` is what they take in this one."""
@@ -166,6 +169,12 @@ class RunningEpoch:
         self.is_left = False
         self._seconds: dict[str, float] = {}
         self._main = ""
+        self._begun: dict[str, int] = {}  # how many phases of each label have begun
+
+    def phase_begins(self, label: str) -> tuple[str, int]:
+        """Count a phase that begins; return its label and its number among those of this label, from 1."""
+        self._begun[label] = self._begun.get(label, 0) + 1
+        return label, self._begun[label]
 
     def phase_over(self, label: str, took: float, first: float, data: float) -> None:
         """Record a finished phase: `took` seconds, of which `first` for the first execution and `data` for waiting."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from .counts import Counts
@@ -27,6 +28,7 @@ class Forecast:
     def __init__(self, label: str, counts: Counts) -> None:
         self._label, self._counts = label, counts
         self._countdown = Countdown()
+        self.inner_over = -math.inf  # when the last stage within this one ended
         self._waited = 0.0  # seconds of waiting for data, in all steps that have landed
         self._first_waited = 0.0  # and in the first execution
         self._epochs = EpochForecast()
@@ -62,8 +64,9 @@ class Forecast:
 
     def phase_over(self, phase: Forecast, now: float) -> None:
         """Record the end of a phase of the running epoch."""
-        once, opening = phase._excess
-        self._epochs.phase_over(phase._label, phase._counts.busy(now) - once - opening, once)
+        (once, opening), initial, done = phase._excess, phase._counts.initial, phase._counts.done
+        whole = done / (done - initial) if done > initial else 1.0  # one that was resumed has had fewer units to do
+        self._epochs.phase_over(phase._label, (phase._counts.busy(now) - once - opening) * whole, once)
 
     def finish_epoch(self, now: float) -> None:
         """End the running epoch."""
@@ -145,9 +148,9 @@ class Forecast:
     # The running step and the first execution.
 
     def running(self, now: float) -> float:
-        """Seconds for which the running step has been running; it does not while the loop waits for its item."""
+        """Seconds for which the running step has run since the last stage within it, without waiting for its item."""
         waited = self._counts.source.waited(now) - self._waited
-        return max(0.0, now - self._counts.latest[1] - waited)
+        return max(0.0, now - max(self._counts.latest[1], self.inner_over) - waited)
 
     def stalls(self, seconds: float) -> bool:
         """Whether a step that takes `seconds` is out of all proportion."""
@@ -178,10 +181,11 @@ class Forecast:
 
     def _as_phase(self, now: float) -> RunningPhase:
         counts, total = self._counts, self._counts.total
-        whole = None if total is None else self._pace.remaining(self._pace.at, total - counts.initial)
+        whole = None if total is None else self._pace.remaining(self._pace.at, total)
         left = 0.0 if counts.done == total else self.remaining(now)
         once, opening = self._excess
-        return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, self.share)
+        share = None if total is None else self.share
+        return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, share)
 
     def _share_of_unit(self, ahead: Outlook | None, phases: Sequence[Forecast], inner: Forecast | None) -> float | None:
         """The share of the running unit that is done, as the stages within it have it; None if there are none."""

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
     """Return the view of `stage` at time `now` (s); `paced` as a bar shows it, else exactly as it is."""
     forecast, counts = stage.forecast, stage.counts
-    total = counts.total
-    done = counts.done if total is None else min(counts.done, total)
+    latest = counts.latest  # read once: meanwhile, another step may land, which has other metrics
+    done, total = counts.position(latest), counts.total
+    done = done if total is None else min(done, total)
     position, shown = _bar(stage, done, paced)
     running = forecast.running(now) if stage.is_leaf and not forecast.has_epochs and done != total else 0.0
     stalled = forecast.stalls(running)
@@ -42,7 +43,7 @@ def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool 
         running=running,
         usual=forecast.interval,
         stalled=stalled,
-        metrics=stage.settings.pick(stage.metrics) if with_metrics else (),
+        metrics=stage.settings.pick(stage.metrics(latest)) if with_metrics else (),
         outcome=stage.outcome,
         summary=stage.settings.summary,
         run=stage.run,
@@ -68,8 +69,10 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
     """
     main = next((child for child in stage.children if child.phase), None)
     number, width = _of_total(stage, stage.done + 1), len(_of_total(stage, stage.total or 0))
+    view = view_of(main or stage, now)
     return replace(
-        view_of(main or stage, now),
+        view,
+        total=main.counts.usual or view.total if main else view.total,  # the data may have run out earlier
         key=stage.key,
         depth=stage.depth,
         label=stage.unit,
@@ -85,21 +88,34 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
     )
 
 
+def failed_view(stage: Stage, now: float) -> StageView:
+    """Return the view of `stage`, which has just failed, for a line of its own: the title says what it lay within."""
+    return replace(view_of(stage, now), title=f"{_heading(stage)}{stage.title}")
+
+
+def running_unit(stage: Stage) -> int:
+    """The number of the unit of `stage` that is running, from 1; of the last one once all are done."""
+    return stage.done if stage.pending_epoch or stage.done == stage.total else stage.done + 1
+
+
 def _path(stage: Stage) -> str:
     """Where in the run the stage is, such as ``fit epoch 3/10 train``."""
     above = stage.parent
-    return f"{_path(above)} {_unit(above, 1)} {stage.label}" if above else stage.label
+    return f"{_path(above)} {_unit(above, stage, 1)} {stage.label}" if above else stage.label
 
 
 def _heading(stage: Stage) -> str:
     """What is around the stage, for the beginnings of lines that are read below each other: all of one width."""
     above = stage.parent
-    return f"{_heading(above)}{above.label} {_unit(above, len(_of_total(above, above.total or 0)))}  " if above else ""
+    if not above:
+        return ""
+    return f"{_heading(above)}{above.label} {_unit(above, stage, len(_of_total(above, above.total or 0)))}  "
 
 
-def _unit(stage: Stage, width: int) -> str:
-    """The unit of `stage` that is running, such as ``epoch 3/10``; the number takes at least `width` columns."""
-    number = stage.done if stage.pending_epoch or stage.done == stage.total else stage.done + 1
+def _unit(stage: Stage, child: Stage, width: int) -> str:
+    """The unit of `stage` that `child` is in, such as ``epoch 3/10``; the number takes at least `width` columns."""
+    # That a child has failed may only be noticed when its parent has gone on.
+    number = child.began_in if child.outcome in ("error", "interrupted") else running_unit(stage)
     unit = "" if stage.unit in (stage.label, "it") else f"{stage.unit} "
     return f"{unit}{_of_total(stage, number):>{width}}"
 

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol, final
 
-from .counts import Counts, Source
+from .counts import Counts, Landing, Source
 from .epochs import RunningEpoch
 from .forecast import Forecast
 from .metrics import Logged
-from .picture import epoch_view, view_of
+from .picture import epoch_view, failed_view, running_unit, view_of
 from .scalars import Report
 from .settings import Settings
 from .snapshot import Outcome, StageView
@@ -58,7 +58,10 @@ class Stage(Node):
         logged: the latest metrics that were logged; they hold wherever a step brought none of its own.
         next_due: the position at which `on_due` is called.
         in_block: whether a `with` block keeps the stage open.
+        which: its label and, of a phase, its number among those of this label in the epoch.
         epoch: the running epoch.
+        began_in: the number of the unit of its parent that it began in.
+        failed: the view of it as it failed, if it has.
         pending_epoch: the view of a finished epoch whose line is not posted yet, and its metrics.
     """
 
@@ -79,19 +82,18 @@ class Stage(Node):
         source: Source | None = None,
     ) -> None:
         super().__init__(clean(label), parent=parent, phase=phase)
+        self.began_in = running_unit(parent) if parent else 0
         self.key = next(_keys)
         self.run: str = parent.run if parent else secrets.token_hex(6)
-        self.title = clean(label if title is None else title)
-        self.unit = clean(unit)
-        self.settings = settings
-        self.owner = owner
-        self.in_block = False
-        self.epoch = RunningEpoch()
+        self.title, self.unit = clean(label if title is None else title), clean(unit)
+        self.settings, self.owner = settings, owner
+        self.in_block, self.which = False, (self.label, 1)
+        self.epoch, self.logged = RunningEpoch(), Logged()
+        self.failed: StageView | None = None
         self.pending_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
-        self.logged = Logged()
         self.next_due: float = NEVER
         self._on_due = on_due
-        self._totals: dict[str, int] = {}  # how many units the latest phases had, by label
+        self._totals: dict[tuple[str, int], int] = {}  # how many units the latest phases had, by `which`
         self._parent_done_at_end = 0  # where its parent was when this stage ended
         self.counts = Counts(now, total, firm, source)
         self._landed = self.counts.landed
@@ -119,10 +121,11 @@ class Stage(Node):
         """Add `child`, which begins within this stage; a phase starts from what those of earlier epochs have shown."""
         if not child.phase:
             self.forecast.inner_begins()
-        elif not any(c.label == child.label and not c.outcome for c in self.children):
-            self.forecast.adopt(child.forecast)
-        if child.phase and child.label in self._totals:
-            child.counts.expect(self._totals[child.label])
+        else:
+            if not any(c.label == child.label and not c.outcome for c in self.children):
+                self.forecast.adopt(child.forecast)
+            child.which = self.epoch.phase_begins(child.label)
+            child.counts.expect(self._totals.get(child.which))
         super().add(child)
 
     def start_epoch(self, now: float) -> None:
@@ -131,13 +134,14 @@ class Stage(Node):
         self.epoch = RunningEpoch()
         self.forecast.start_epoch(now)
 
-    def finish_epoch(self, now: float, metrics: Mapping[str, object] | None) -> None:
-        """End the running epoch. Its line stays pending, as metrics may still be added."""
+    def finish_epoch(self, now: float, metrics: Mapping[str, object] | None, counts: bool = True) -> None:
+        """End the running epoch, which `counts` as done or not. Its line stays pending, as metrics may be added."""
         took = self.forecast.epoch_elapsed(now)
         self.pending_epoch = epoch_view(self, now, took, self.epoch.time_spent(took)), metrics
         self.epoch = RunningEpoch()
         self.forecast.finish_epoch(now)
-        self.advance_to(self.done + 1, now, metrics)
+        if counts:
+            self.advance_to(self.done + 1, now, metrics)
 
     def settle_epoch(self, now: float) -> None:
         """Finish an epoch whose end was not reported if its phases are done; else keep its metrics as the stage's."""
@@ -163,10 +167,12 @@ class Stage(Node):
         if outcome == "done":
             self.counts.confirm_total()
             if epochs:
-                epochs._totals[self.label] = self.done
+                epochs._totals[self.which] = self.done
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
-        self._parent_done_at_end = self.parent.done if self.parent else 0
+        if self.parent:
+            self.parent.forecast.inner_over, self._parent_done_at_end = now, self.parent.done
         self.end(outcome)
+        self.failed = failed_view(self, now) if outcome in ("error", "interrupted") else None
         self.owner = None  # it may refer to this stage
 
     def update(self, now: float) -> None:
@@ -188,10 +194,9 @@ class Stage(Node):
         """How many units there are, None if unknown."""
         return self.counts.total
 
-    @property
-    def metrics(self) -> Mapping[str, object]:
-        """The latest metrics that can be drawn, as they were given or as numbers."""
-        return self.counts.latest[2] or self.logged.shown()
+    def metrics(self, latest: Landing) -> Mapping[str, object]:
+        """The metrics of the latest step, or the latest that can be drawn, as they were given or as numbers."""
+        return latest[2] or self.logged.shown()
 
     @property
     def has_epochs(self) -> bool:
@@ -207,11 +212,6 @@ class Stage(Node):
     def untouched(self) -> bool:
         """Whether nothing has happened since the stage began."""
         return self.done == self.counts.initial and not self.children and not self.has_epochs
-
-    @property
-    def has_running_phases(self) -> bool:
-        """Whether a phase of the running epoch is not over."""
-        return any(child.phase and not child.outcome for child in self.children)
 
     @property
     def own_end(self) -> Outcome:

@@ -196,6 +196,8 @@ def as_throttle(value: object, name: str = "throttle") -> Throttle:
 
 
 def _whole(name: str, value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"every({name}=…) must be a whole number; got {value!r}")
     number = operator.index(value)

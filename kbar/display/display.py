@@ -101,11 +101,12 @@ class Display:
                 settings=(options or _NO_OPTIONS).settings(parent.settings if parent else Settings()),
                 **facts,
             )
+            stage.start_at(initial)
             if parent:
+                self.stages.drop_failed(parent)
                 parent.add(stage)
             else:
                 self.stages.roots.append(stage)
-            stage.start_at(initial)
         if options:
             self.targets.open(options, stage)
         with self.lock:
@@ -149,12 +150,14 @@ class Display:
             stage.start_epoch(self.clock())
         self.wake()
 
-    def finish_epoch(self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True) -> None:
-        """End an epoch of `stage`; `hold` its line back until the run goes on if `metrics` may get more entries."""
+    def finish_epoch(
+        self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True, counts: bool = True
+    ) -> None:
+        """End an epoch of `stage`, which `counts` unless it was cut; `hold` its line back if `metrics` may grow."""
         with self.lock:
             now = self.clock()
             stage.next_due = NEVER  # no log line is due for the last step: the epoch's line says the same
-            stage.finish_epoch(now, metrics)
+            stage.finish_epoch(now, metrics, counts)
             for target in self.targets:
                 target.schedule.note_drawn(stage, now)
             if not hold:

@@ -38,6 +38,9 @@ class Stages:
     def as_of_now(self) -> list[Stage]:
         """All stages, outermost first, with forecasts as of now. Those whose owner has ended are ended before."""
         self.sweep()
+        for stage in self.all():
+            if stage.stale and stage.parent and not stage.parent.outcome:
+                self.drop_failed(stage.parent)
         now, stages = self._display.clock(), self.all()
         for stage in reversed(stages):  # inner ones first, as outer ones are estimated by them
             stage.update(now)
@@ -63,6 +66,16 @@ class Stages:
         for target in targets:
             target.events.append(event)
 
+    def drop_failed(self, parent: Stage) -> None:
+        """Remove the stages within `parent`, which goes on, that have failed; each leaves a line above the bars."""
+        for stage in [c for c in parent.children if c.failed and not c.phase]:
+            parent.children.remove(stage)
+            line = stage.failed if stage.settings.leave != "none" else None
+            event = Event("progress", self._display.wall(), parent.view(self._display.clock()), line=line)
+            for target in self._display.targets.receiving(stage):
+                if target.renderer.live:  # logs have a line for its end
+                    target.events.append(event)
+
     # Endings.
 
     def sweep(self) -> None:
@@ -71,7 +84,7 @@ class Stages:
             outcome = None if stage.outcome else self._owners_end(stage)
             if outcome:
                 self.end(stage, outcome)
-            elif stage.epoch.is_left and not stage.has_running_phases:
+            elif stage.epoch.is_left and not any(c.phase and not c.outcome for c in stage.children):
                 self._settle_epoch(stage)
 
     @property
@@ -86,12 +99,16 @@ class Stages:
         return False
 
     def end(self, stage: Stage, outcome: Outcome) -> None:
-        """End `stage` and the stages within it, each of these with the outcome of its owner or else with this one."""
+        """End `stage` and the stages within it, each of these with the outcome of its owner or else with its own."""
         for inner in reversed(list(stage.walk())):
-            if not inner.outcome:
-                own = self._owners_end(inner) if inner is not stage else None
-                complete = inner.phase and inner is not stage and inner.counts.certainly_complete
-                self._end_one(inner, "done" if complete else own or outcome)
+            if inner.outcome:
+                continue
+            own = outcome if inner is stage else self._owners_end(inner)
+            if (own or outcome) in ("done", "stopped"):
+                inner.counts.source.end(inner.total)
+            if own == "stopped" and inner.counts.has_reached_total:
+                own = "done"
+            self._end_one(inner, own or _outcome_within(inner, outcome))
 
     def _owners_end(self, stage: Stage) -> Outcome | None:
         try:
@@ -103,6 +120,8 @@ class Stages:
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
         self._settle_epoch(stage)
+        if outcome in ("done", "stopped"):
+            self.drop_failed(stage)
         stage.finish(outcome, self._display.clock())
         last = all(root.outcome for root in self.roots)
         self.post("end", stage, as_line=not stage.parent and not last)
@@ -183,6 +202,13 @@ class Stages:
         now = self._display.clock()
         receiving = self._display.targets.receiving(stage)
         return [(target, target.schedule.tick(stage, now)) for target in receiving if not target.renderer.live]
+
+
+def _outcome_within(stage: Stage, outcome: Outcome) -> Outcome:
+    """The outcome of `stage` if the one around it ends with `outcome`: after a good end, its own."""
+    if outcome in ("error", "interrupted"):
+        return "done" if stage.phase and stage.counts.certainly_complete else outcome
+    return outcome if stage.total is None and stage.counts.complete else stage.own_end
 
 
 def _above(stage: Stage, now: float) -> tuple[StageView, ...]:

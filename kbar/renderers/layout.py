@@ -194,12 +194,19 @@ def ended_line(epoch: StageView, width: int) -> str:
     """A finished epoch, or another stage that is over, as one line of at most `width` columns."""
     facts = [f"{took(epoch.elapsed):>5}", f"{rate(epoch.rate, epoch.unit):>{cells(epoch.unit) + 8}}"]
     early = [] if epoch.outcome == "done" else [count(epoch)]
+    short = [count(epoch).strip()] if epoch.outcome == "done" and epoch.done != epoch.total else []
     metrics = metric_texts(epoch.metrics)
     data = [" ".join(data_fact(epoch))] if data_fact(epoch)[0] else []
     spent = {f"{name} {took(seconds)}": seconds for name, seconds in spent_facts(epoch)}
-    texts = [epoch.title, *facts, *early, *metrics, *data, *spent]
+    texts = [epoch.title, *facts, *early, *short, *metrics, *data, *spent]
     # What the user asked for goes last: where the time went, the smallest share first.
-    for expendable in (*reversed(facts), *data, *reversed(metrics), *sorted(spent, key=lambda text: spent[text])):
+    for expendable in (
+        *reversed(facts),
+        *data,
+        *reversed(metrics),
+        *short,
+        *sorted(spent, key=lambda text: spent[text]),
+    ):
         if cells("  ".join(texts)) <= width:
             break
         texts.remove(expendable)

@@ -121,7 +121,8 @@ def _happened(kind: EventKind, stage: StageView) -> list[str]:
     """What happened to a stage, in words, and where it is."""
     if kind == "begin":
         return ["begins", "" if stage.total is None else f"total={stage.total}"]
-    word = "resumes at" if kind == "resume" else "done" if kind != "progress" and stage.outcome == "done" else ""
+    is_done = kind != "progress" and stage.outcome == "done" and stage.done == stage.total
+    word = "resumes at" if kind == "resume" else "done" if is_done else ""
     return [word, count(stage).strip(), percentage(stage)]
 
 

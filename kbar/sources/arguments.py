@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from numbers import Real
+from numbers import Number, Real
 from typing import Any
 
+from ..core.scalars import plain
 from ..system.warnings import from_signal
 
 _MOST = 10**18
@@ -19,20 +21,54 @@ def text(name: str, value: object) -> str:
 
 
 def count(name: str, value: Any) -> int:
-    """`value` as an integer, if it is a whole number of at least 0."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    """`value` as an integer, if it is a whole number of at least 0, of any type of numbers; so is 10.0."""
+    number = _whole(value)
+    if number is None or number == math.inf:
         raise TypeError(f"{name} must be a whole number of at least 0; got {value!r}")
-    number = operator.index(value)
     if number < 0:
         raise ValueError(f"{name} must be a whole number of at least 0; got {value!r}")
     if number > _MOST:
         raise ValueError(f"{name} must be at most 10**18; got more")
-    return number
+    return int(number)
 
 
 def total(name: str, value: Any) -> int | None:
-    """`value` as `count` returns it, or None."""
-    return None if value is None else count(name, value)
+    """`value` as `count` returns it; None if it is None or infinite, which is unknown."""
+    return None if value is None or _whole(value) == math.inf else count(name, value)
+
+
+def initial(value: Any, total: int | None) -> int:
+    """`value` as `count` returns it, if it is no more than `total`."""
+    number = count("initial", value)
+    if total is not None and number > total:
+        raise ValueError(f"initial must be at most total={total}; got {value!r}")
+    return number
+
+
+def known(value: Any) -> int | None:
+    """`value` if it is a count; None if not, as nobody here is to blame for it."""
+    try:
+        return total("", value)
+    except Exception as error:  # whatever it does when it is asked
+        if from_signal(error):
+            raise
+        return None
+
+
+def _whole(value: Any) -> int | float | None:
+    """The whole number or infinity that a number or a scalar of any framework is; None if it is neither."""
+    number: Any = plain(value) if getattr(value, "shape", None) == () else value
+    if isinstance(number, bool) or not (isinstance(number, Number) or hasattr(type(number), "__index__")):
+        return None
+    try:
+        if hasattr(type(number), "__index__"):
+            return operator.index(number)
+        found = int(number)
+    except OverflowError:
+        return math.inf if number > 0 else None
+    except (TypeError, ValueError):  # an array, a complex number, not a number
+        return None
+    return found if number == found else None
 
 
 def check_weight(weight: Any) -> None:
@@ -51,16 +87,16 @@ def check_iterable(iterable: object, *methods: str) -> None:
         raise TypeError(f"iterable must be something to loop over{plainly}; got {iterable!r}")
 
 
-def length(iterable: Any) -> int | None:
-    """How many items there are; None if `iterable` does not know."""
+def length(iterable: Any, initial: int) -> int | None:
+    """How many items there are, `initial` ones and those of `iterable`; None if it does not know how many it has."""
     cardinality = getattr(iterable, "cardinality", None)  # a method of tf.data's; negative if unknown
     for ask in (lambda: len(iterable), lambda: cardinality() if callable(cardinality) else cardinality):
         try:
-            found = int(ask())  # type: ignore[arg-type]  # whatever it is
+            found = known(ask())
         except Exception as error:  # an iterable may say in any way that it has no length
             if from_signal(error):
                 raise
             continue
-        if 0 <= found <= _MOST:
-            return found
+        if found is not None:
+            return initial + found
     return None

@@ -14,7 +14,7 @@ from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
 from ..system.warnings import failure, warn
-from .lifetime import FrameMark, LeftLoop, comprehension, on_release
+from .lifetime import Comprehension, LeftLoop, comprehension, on_release
 
 T = TypeVar("T")
 
@@ -101,16 +101,23 @@ class Feed(Generic[T]):
     Attributes:
         display: the display that has the clock.
         waits: how long the loop has waited for items.
+        position: how many items are done.
+        given: how many the loop was given; None if one more than are done.
+        fails: whether an exception leaves the loop's `with` block.
     """
+
+    fails = False
+    _is_over = False  # whether there are no more items
 
     def __init__(self, begin: Callable[[Feed[T]], Stage]) -> None:
         self._begin: Callable[[Feed[T]], Stage] | None = begin
         self.display = current()
         self._bulks, self.waits = Bulks(), Waits()
         self._iterator: weakref.ref[Any] | None = None
-        self._comprehension: FrameMark | None = None
+        self._comprehension: Comprehension | None = None
         self._left: LeftLoop | None = None
         self.position: Callable[[], int] = lambda: 0
+        self.given: Callable[[], int] | None = None
         self._end_bulk: Callable[[], None] = lambda: None
 
     def items(self, iterable: Iterable[T]) -> Iterator[T]:
@@ -140,7 +147,7 @@ class Feed(Generic[T]):
         self.waits.asked = None
         if isinstance(error, GeneratorExit):
             return  # the loop has let go of the items: `ended` tells how
-        self._iterator = None
+        self._iterator, self._is_over = None, True
         if stage:
             end(stage, "done", error)
 
@@ -158,7 +165,7 @@ class Feed(Generic[T]):
             return self._left.ended()
         if self.is_left:
             return "stopped"  # by a call of close()
-        return self._comprehension.outcome() if self._comprehension else None
+        return self._comprehension.ended() if self._comprehension else None
 
     # The stage's source; all but `position` are called by the display.
 
@@ -174,6 +181,20 @@ class Feed(Generic[T]):
     def waited(self, now: float) -> float:
         """Seconds for which the loop has waited for items in all."""
         return self.waits.total + self.waiting(now)
+
+    def end(self, total: int | None) -> None:
+        """Count the item that the loop has as done if it has used it.
+
+        It has if all items were given to it, or if it was left because another iterable had no more, as in zip(); but
+        not if it was left by `break` or by an exception.
+        """
+        left = self._left
+        if self.fails or self._is_over or self._is_asking or (left and (left.by_break or left.by_exception)):
+            return
+        position = self.position()
+        given = self.given() if self.given else position + 1
+        if given == total or (left and left.by_other):
+            self.position = lambda: given
 
     @property
     def _is_asking(self) -> bool:
@@ -196,11 +217,12 @@ class Feed(Generic[T]):
             limit = 0
 
         self.position, self._end_bulk = position, end_bulk
-        self._comprehension = comprehension(1)
+        self._comprehension = comprehension(1, self._held)
         stage = self.begin()
         if stage is None:
             yield from iterable
             return
+        done = stage.counts.initial
         display, waits, plan = self.display, self.waits, self._bulks.plan
         waits.asked = now = display.clock()
         with contextlib.ExitStack() as ending:
@@ -237,6 +259,12 @@ class Feed(Generic[T]):
                 waits.add_bulk(sample, done - first, done, since, now)
 
 
+class _Tally:
+    """How many items a loop was given, and how many of them are done."""
+
+    given = done = 0
+
+
 class AsyncItems(AsyncIterator[T]):
     """The items of an asynchronous iterable, each of them timed. The stage ends as with `Feed.items`."""
 
@@ -245,25 +273,27 @@ class AsyncItems(AsyncIterator[T]):
         self._feed: Feed[T] = Feed(begin)
         self._feed.follow(self)
         self._stage: Stage | None = None
-        self._given = self._done = 0
+        self._tally = tally = _Tally()
+        self._feed.position, self._feed.given = lambda: tally.done, lambda: tally.given
 
     async def __anext__(self) -> T:
         if self._stage is None:
             self._stage = self._feed.begin()
-        if self._done < self._given:  # a task that asks for an item has done one that was given
-            self._done += 1
+            self._tally.given = self._tally.done = self._stage.counts.initial if self._stage else 0
+        if self._tally.done < self._tally.given:  # a task that asks for an item has done one that was given
+            self._tally.done += 1
             self._advance()
         try:
             item = await self._next()
         except StopAsyncIteration:
-            self._done = self._given
+            self._tally.done = self._tally.given
             self._advance()
             self._feed.finish(self._stage)
             raise
         except BaseException as error:
             self._feed.finish(self._stage, error)
             raise
-        self._given += 1
+        self._tally.given += 1
         return item
 
     async def _next(self) -> T:
@@ -282,4 +312,4 @@ class AsyncItems(AsyncIterator[T]):
 
     def _advance(self) -> None:
         if self._stage:
-            self._stage.advance_to(self._done, self._feed.display.clock())
+            self._stage.advance_to(self._tally.done, self._feed.display.clock())

@@ -14,6 +14,7 @@ from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
 from ..options import Options, RendererSpec
 from ..system.warnings import failure
+from . import arguments
 from .lifetime import callback_list
 from .runs import Runs
 
@@ -39,11 +40,6 @@ def _harmless(hook: _F) -> _F:
             failure("kbar missed an event", error)
 
     return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
-
-
-def _natural(value: object) -> int | None:
-    """`value` if it is a count; for what Keras does not know it says None, -1 or -2."""
-    return value if isinstance(value, int) and value >= 0 else None
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
@@ -146,7 +142,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         """End the epoch; what later callbacks add to `logs` still counts."""
         run = self._runs.find("fit")
         if run:
-            run.end_epoch(logs, hold=_later_callbacks_add_logs(self))
+            run.end_epoch(logs, hold=_later_callbacks_add_logs(self), stops=_stops(self))
 
     @_harmless
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -163,7 +159,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
             self._begin("evaluate", "step", "steps")
         elif not run.tests:
             if not self.async_safe:  # else steps are still to come from Keras's thread pool
-                run.end_train()
+                run.end_train(_stops(self))
             run.begin_validation(_validation_steps(self))
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -202,7 +198,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     def _begin(self, kind: str, unit: str, total: str) -> None:
         params = self.params or {}
-        self._runs.begin(kind, unit, _natural(params.get(total)), _natural(params.get("steps")), self._options)
+        self._runs.begin(
+            kind, unit, arguments.known(params.get(total)), arguments.known(params.get("steps")), self._options
+        )
 
 
 def _computes_on_accelerator() -> bool:
@@ -224,13 +222,23 @@ def _computes_on_accelerator() -> bool:
     return False
 
 
+def _model(bar: ProgressBar) -> Any:
+    """The model whose method calls the running hook; None if nobody knows."""
+    found = callback_list()
+    return getattr(found[0] if found else bar, "model", None)
+
+
+def _stops(bar: ProgressBar) -> bool:
+    """Whether a callback has asked the running `fit` to stop."""
+    return bool(getattr(_model(bar), "stop_training", False))
+
+
 def _validation_steps(bar: ProgressBar) -> int | None:
     """How many steps the validation that begins has; None if unknown."""
     # Keras tells callbacks the steps of the training only. The iterator that it validates with knows more.
-    found = callback_list()
-    model = getattr(found[0] if found else bar, "model", None)
-    iterator = getattr(model, "_eval_epoch_iterator", None)
-    return _natural(getattr(iterator, "num_batches", None))
+    # For what it does not know it says None, -1 or -2.
+    iterator = getattr(_model(bar), "_eval_epoch_iterator", None)
+    return arguments.known(getattr(iterator, "num_batches", None))
 
 
 def _later_callbacks_add_logs(bar: ProgressBar) -> bool:

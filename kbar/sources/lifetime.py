@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from opcode import opmap
 from types import CodeType, FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
@@ -19,6 +19,11 @@ T = TypeVar("T")
 
 # Instructions that raise an exception again, which adds no entry to its traceback.
 _RAISE_AGAIN = {opmap["RERAISE"], opmap["RAISE_VARARGS"]}
+# Instructions by which a loop is left: by `break` or `return`, and because another iterable has ended, as in zip().
+_BREAK, _OTHER_ENDED = {opmap["POP_TOP"]}, {opmap["FOR_ITER"]}
+# Instructions that drop an exception at the end of its handler; a name is set to None there, and deleted.
+_DROP = {opmap["POP_EXCEPT"]}
+_SET_NAME, _DELETE_NAME = ({code for name, code in opmap.items() if name.startswith(v)} for v in ("STORE_", "DELETE_"))
 _ON_ITS_WAY = 0.05  # seconds that an exception may take from a loop to its handler
 _COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
 _KERAS_METHODS = ("fit", "evaluate", "predict")
@@ -35,7 +40,11 @@ class FrameMark:
     def __init__(self, frame: FrameType, *, anywhere: bool = False) -> None:
         self.thread = threading.get_ident()
         self._identity = _identity(frame)
-        self.raises_again = frame.f_code.co_code[frame.f_lasti] in _RAISE_AGAIN
+        code, at = frame.f_code.co_code, frame.f_lasti
+        self.operation = code[at]
+        self.raises_again = self.operation in _RAISE_AGAIN
+        deletes = self.operation in _SET_NAME and code[at + 2 : at + 3] and code[at + 2] in _DELETE_NAME
+        self.drops_exception = self.operation in _DROP or bool(deletes)
         self._instruction = None if anywhere or self.raises_again else frame.f_lasti
 
     def on_stack(self) -> bool:
@@ -46,9 +55,12 @@ class FrameMark:
             frame = frame.f_back
         return frame is not None
 
-    def outcome(self) -> Outcome | None:
-        """The outcome that an exception which left the frame at this instruction stands for; None if there is none."""
-        return next((outcome_of(error) for error in _handled(self.thread) if self._is_passed_by(error)), None)
+    def outcome(self, stored: BaseException | None = None) -> Outcome | None:
+        """The outcome that an exception which left the frame at this instruction stands for; None if there is none.
+
+        It is looked for among those that are being handled, and in `stored`.
+        """
+        return next((outcome_of(error) for error in _handled(self.thread, stored) if self._is_passed_by(error)), None)
 
     def _is_passed_by(self, error: BaseException) -> bool:
         entry = error.__traceback__
@@ -63,12 +75,12 @@ def _identity(frame: FrameType) -> tuple[int, CodeType]:
     return id(frame), frame.f_code  # a later frame may have the same address
 
 
-def _handled(thread: int) -> Iterator[BaseException]:
-    """The exception that a thread handles, and the one that ended the program; with their causes and group members."""
+def _handled(thread: int, stored: BaseException | None) -> Iterator[BaseException]:
+    """The exception that a thread handles, the one that ended the program, and `stored`; with causes and members."""
     handled: object = sys._current_exceptions().get(thread)
     if isinstance(handled, tuple):  # so until Python 3.11
         handled = handled[1]
-    todo = [getattr(sys, "last_value", None), handled]
+    todo = [stored, getattr(sys, "last_value", None), handled]
     seen: list[BaseException] = []
     while todo:
         error = todo.pop()
@@ -82,36 +94,66 @@ def _handled(thread: int) -> Iterator[BaseException]:
 class LeftLoop:
     """How a loop ended that released its iterator before the last item: by `break` or by an exception.
 
-    Python does not say which. An exception can be seen while it is handled, or when it has ended the program: its
-    traceback then has the frame of the loop, with the instruction at which the iterator was released. `break` and
-    `return` release the iterator by an instruction that raises nothing.
+    Python does not say which. An exception can be seen while it is handled, when it has ended the program, and when a
+    task or a future keeps it: its traceback then has the frame of the loop, with the instruction at which the iterator
+    was released. `break` and `return` release the iterator by an instruction that raises nothing. Where an exception
+    keeps the iterator alive, as in a comprehension, the handler of the exception releases it.
 
     Args:
         frame: the frame that released the iterator; None if the interpreter did.
+
+    Attributes:
+        by_exception: whether an exception was found.
+        by_break: whether it was left by `break` or `return`.
+        by_other: whether it was left because another iterable had no more items, as in ``zip(range(5), items)``.
     """
 
     def __init__(self, frame: FrameType | None) -> None:
+        self._future = _future(frame)
         self._marks: list[FrameMark] = []
         while frame:
             self._marks.append(FrameMark(frame))
             # If a generator was closed, it is its caller's frame that knows why.
             frame = frame.f_back if frame.f_code.co_flags & inspect.CO_GENERATOR else None
+        outermost = self._marks[-1].operation if self._marks else None
+        self.by_exception, self.by_break, self.by_other = False, outermost in _BREAK, outermost in _OTHER_ENDED
         self._cancelled = _is_cancelled()
         self._seen: float | None = None  # when it was first asked by another thread
 
     def ended(self) -> Outcome | None:
         """How the loop ended; None while an exception may still be on its way to its handler."""
-        if self._cancelled:
-            return "interrupted"
-        outcome = next((found for mark in self._marks if (found := mark.outcome())), None)
+        outcome = "interrupted" if self._cancelled else self._outcome_of_exception()
         if outcome:
+            self.by_exception = True
             return outcome
         now = current().clock()
         self._seen = now if self._seen is None else self._seen
         own = not self._marks or threading.get_ident() == self._marks[0].thread
         if not own and now < self._seen + _ON_ITS_WAY:
             return None
-        return "error" if any(mark.raises_again for mark in self._marks) else "stopped"
+        return "error" if any(mark.raises_again or mark.drops_exception for mark in self._marks) else "stopped"
+
+    def _outcome_of_exception(self) -> Outcome | None:
+        future, stored = self._future(), None
+        if future is not None and future.done():
+            if future.cancelled():
+                return None if self.by_break else "interrupted"
+            stored = getattr(future, "_exception", None)  # exception() would say that somebody has seen it
+        return next((found for mark in self._marks if (found := mark.outcome(stored))), None)
+
+
+def _future(frame: FrameType | None) -> Callable[[], Any]:
+    """A weak reference to the task or the work of a thread pool that runs here, and keeps an exception for others."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        future: Any = asyncio.current_task() if asyncio else None
+    except RuntimeError:  # no event loop runs here
+        future = None
+    while frame and future is None:
+        if frame.f_globals.get("__name__") == "concurrent.futures.thread":
+            future = getattr(frame.f_locals.get("self"), "future", None)
+        frame = frame.f_back
+    return weakref.ref(future) if future is not None else lambda: None
 
 
 def _is_cancelled() -> bool:
@@ -145,10 +187,35 @@ def caller(depth: int) -> FrameType | None:
         return None
 
 
-def comprehension(depth: int) -> FrameMark | None:
-    """A mark of the caller's frame if that is a comprehension's, whose iterator an exception keeps alive."""
+class Comprehension:
+    """The comprehension that loops over items: an exception that leaves it keeps their iterator alive.
+
+    Args:
+        frame: its frame.
+        iterator: the iterator.
+    """
+
+    def __init__(self, frame: FrameType, iterator: object) -> None:
+        self._mark = FrameMark(frame, anywhere=True)
+        # Whether the iterator may be in use without the frame: a generator is off the stack between two items.
+        self._may_rest = frame.f_code.co_name == "<genexpr>" or frame.f_locals.get(".0") is not iterator
+        self._gone: float | None = None
+
+    def ended(self) -> Outcome | None:
+        """How it ended, if by an exception; None while it runs."""
+        outcome = self._mark.outcome()
+        if outcome or self._may_rest or self._mark.on_stack():
+            return outcome
+        now = current().clock()
+        self._gone = now if self._gone is None else self._gone
+        own = threading.get_ident() == self._mark.thread  # else it may be about to release the iterator
+        return "error" if own or now >= self._gone + _ON_ITS_WAY else None
+
+
+def comprehension(depth: int, iterator: object) -> Comprehension | None:
+    """The caller, if it is a comprehension with a frame of its own; it takes items from `iterator`."""
     frame = caller(depth + 1)
-    return FrameMark(frame, anywhere=True) if frame and frame.f_code.co_name in _COMPREHENSIONS else None
+    return Comprehension(frame, iterator) if frame and frame.f_code.co_name in _COMPREHENSIONS else None
 
 
 class Call:

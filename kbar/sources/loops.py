@@ -127,15 +127,26 @@ class Epoch(Logs):
         self._means: dict[tuple[int, str], Mean] = {}
 
     def steps(
-        self, iterable: Iterable[T], stage: str = "train", *, total: int | None = None, unit: str = "step"
+        self,
+        iterable: Iterable[T],
+        stage: str = "train",
+        *,
+        total: int | None = None,
+        initial: int = 0,
+        unit: str = "step",
     ) -> Iterator[T]:
         """The items of `iterable`, with a bar around the loop over them.
+
+        Within the loop over other steps of this epoch, as for a validation every 100 steps, the bar is one within the
+        running step.
 
         Args:
             iterable: anything that can be looped over.
             stage: what the bar is called.
             total: how many items there are; if None, asked of `iterable`, or else as many as
-                there were the last time.
+                there were in the epoch before.
+            initial: how many were done in an earlier run, and are not in `iterable`; they count
+                into neither rate nor remaining time.
             unit: what an item is, singular.
 
         Raises:
@@ -145,17 +156,20 @@ class Epoch(Logs):
         arguments.check_iterable(iterable, "__iter__", "__getitem__")
         label, unit = arguments.text("stage", stage), arguments.text("unit", unit)
         count = arguments.total("total", total)
+        first = arguments.initial(initial, count)
         self._check_open()
 
         def begin(feed: Feed[T]) -> Stage:
+            within = self._running_loop()
             phase = current().begin(
                 label,
-                title=f"epoch {self.index + 1}" if label == "train" else None,
+                title=f"epoch {self.index + 1}" if label == "train" and not within else None,
                 unit=unit,
-                total=arguments.length(iterable) if count is None else count,
+                total=arguments.length(iterable, first) if count is None else count,
+                initial=first,
                 firm=False,
-                parent=self._stage,
-                phase=True,
+                parent=within or self._stage,
+                phase=not within,
                 source=feed,
                 owner=feed,
             )
@@ -202,6 +216,12 @@ class Epoch(Logs):
         phase = self._phase()
         if phase:
             phase.log(metrics, current().clock(), warn)
+
+    def _running_loop(self) -> Stage | None:
+        """The innermost open stage, if it lies within a loop over this epoch's steps, in this thread or task."""
+        current().running()  # ends the loops that were left
+        innermost = current().innermost()
+        return innermost if innermost and any(innermost.within(p) for p in self._phases if not p.outcome) else None
 
     def _phase(self) -> Stage | None:
         """The innermost of the epoch's stages that runs."""

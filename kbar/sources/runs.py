@@ -33,11 +33,12 @@ class Run:
         self.train: Stage | None = None
         self.tests: Stage | None = None if kind == "fit" else stage
         self.epoch: int | None = None
+        self._was_cut = False  # whether the running epoch's training was stopped before its last step
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin epoch number `epoch`, from 0."""
         self.display.start_at(self.stage, epoch)  # by initial_epoch or BackupAndRestore
-        self.epoch = epoch
+        self.epoch, self._was_cut = epoch, False
         self.display.start_epoch(self.stage)
         if self.call and not self.call.validates(epoch):
             self.stage.epoch.logged = Logged()
@@ -45,10 +46,12 @@ class Run:
             "train", title=f"epoch {epoch + 1}", unit="step", total=self._steps, parent=self.stage, phase=True
         )
 
-    def end_train(self) -> None:
-        """End the epoch's training, if it has not ended yet."""
+    def end_train(self, stops: bool = False) -> None:
+        """End the epoch's training, if it has not ended yet; `stops` if Keras was asked to stop."""
         if self.train:
-            self.display.end(self.train, self.train.own_end)
+            counts = self.train.counts
+            self._was_cut = stops and counts.total is not None and not counts.has_reached_total
+            self.display.end(self.train, "stopped" if self._was_cut else self.train.own_end)
             self.train = None
 
     def begin_validation(self, steps: int | None) -> None:
@@ -63,12 +66,15 @@ class Run:
             if self.epoch is not None:
                 self.stage.epoch.logged = Logged({f"val_{name}": value for name, value in (logs or {}).items()})
 
-    def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool) -> None:
-        """End the epoch; `hold` its line back if later callbacks may add to `logs`."""
+    def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool, stops: bool) -> None:
+        """End the epoch; `hold` its line back if later callbacks may add to `logs`.
+
+        If Keras was asked to stop, as `stops` says, and has done so within the epoch, it does not count.
+        """
         if self.epoch is not None:
-            self.end_train()
+            self.end_train(stops)
             self.epoch = None
-            self.display.finish_epoch(self.stage, logs, hold=hold)
+            self.display.finish_epoch(self.stage, logs, hold=hold, counts=not self._was_cut)
 
 
 class _NoRun:

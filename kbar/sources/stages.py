@@ -23,19 +23,23 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 
-def stage(label: str, *, total: int | None = None, unit: str = "it", **options: Unpack[DisplayOptions]) -> HandStage:
+def stage(
+    label: str, *, total: int | None = None, initial: int = 0, unit: str = "it", **options: Unpack[DisplayOptions]
+) -> HandStage:
     """A bar that is moved by hand, to be used in a `with` statement.
 
     Args:
         label: what the bar is called.
         total: how many units there are, None if unknown.
+        initial: how many of them were done in an earlier run; they count into neither rate nor remaining time.
         unit: what is counted, singular.
         options: as `loop` takes them.
 
     Raises:
         TypeError, ValueError, ImportError: as `loop` does.
     """
-    return HandStage(label, arguments.total("total", total), unit, options_of(options))
+    total = arguments.total("total", total)
+    return HandStage(label, total, arguments.initial(initial, total), unit, options_of(options))
 
 
 def end_block(stage: Stage, outcome: Outcome, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -121,9 +125,9 @@ class Logs(ABC):
 class HandStage(Block, Logs):
     """A stage that is moved by hand; see `stage`."""
 
-    def __init__(self, label: str, total: int | None, unit: str, options: Options) -> None:
+    def __init__(self, label: str, total: int | None, initial: int, unit: str, options: Options) -> None:
         super().__init__(label, total, unit, options)
-        self._done = 0
+        self._done = self._initial = initial
         self._lock = threading.RLock()  # several threads may add, and a signal's handler amid that
 
     def advance(self, n: int = 1) -> None:
@@ -159,7 +163,7 @@ class HandStage(Block, Logs):
 
     @property
     def done(self) -> int:
-        """How many units are done."""
+        """How many units are done, those of an earlier run included."""
         return self._done
 
     def close(self) -> None:

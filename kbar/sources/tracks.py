@@ -26,6 +26,7 @@ def track(
     label: str = "track",
     *,
     total: int | None = None,
+    initial: int = 0,
     unit: str = "it",
     **options: Unpack[DisplayOptions],
 ) -> Track[T]:
@@ -37,7 +38,9 @@ def track(
     Args:
         iterable: anything that can be looped over.
         label: what the bar is called.
-        total: how many items there are; asked of `iterable` if None.
+        total: how many items there are in all; if None, `initial` and as many as `iterable` says it has.
+        initial: how many were done in an earlier run, and are not in `iterable`; they count into neither rate nor
+            remaining time.
         unit: what an item is, singular.
         options: as `loop` takes them.
 
@@ -45,16 +48,23 @@ def track(
         TypeError, ValueError, ImportError: as `loop` does.
     """
     arguments.check_iterable(iterable, "__iter__", "__getitem__", "__aiter__")
-    return Track(iterable, label, arguments.total("total", total), unit, options_of(options))
+    total = arguments.total("total", total)
+    return Track(iterable, label, total, arguments.initial(initial, total), unit, options_of(options))
 
 
 class Track(Logs, Generic[T]):
     """An iterable with a bar around each loop over it; see `track`."""
 
     def __init__(
-        self, iterable: Iterable[T] | AsyncIterable[T], label: str, total: int | None, unit: str, options: Options
+        self,
+        iterable: Iterable[T] | AsyncIterable[T],
+        label: str,
+        total: int | None,
+        initial: int,
+        unit: str,
+        options: Options,
     ) -> None:
-        self._iterable, self._total = iterable, total
+        self._iterable, self._total, self._initial = iterable, total, initial
         self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
         self._options = options
         self._logged = Logged()
@@ -81,7 +91,8 @@ class Track(Logs, Generic[T]):
     ) -> None:
         self._in_block = False
         loops, self._loops = self._loops, []
-        for _, stage in reversed(loops):
+        for feed, stage in reversed(loops):
+            feed.fails = error is not None
             end_block(stage, "stopped", error, trace)
 
     def _take(self, metrics: Mapping[str, object]) -> None:
@@ -94,7 +105,8 @@ class Track(Logs, Generic[T]):
         stage = current().begin(
             self._label,
             unit=self._unit,
-            total=arguments.length(self._iterable) if self._total is None else self._total,
+            total=arguments.length(self._iterable, self._initial) if self._total is None else self._total,
+            initial=self._initial,
             firm=False,
             options=self._options,
             source=feed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kbar.core.counts import Counts
+from kbar.core.stage import Stage
 
 
 def counts(total: int | None = None, firm: bool = False, landed: tuple[int, ...] = ()) -> Counts:
@@ -62,3 +63,38 @@ def test_a_stage_may_begin_in_the_middle() -> None:
 def test_time_after_the_last_step_is_not_busy() -> None:
     assert counts(3, landed=(1, 2)).busy(9.0) == 9.0
     assert counts(3, landed=(1, 2, 3)).busy(9.0) == 3.0
+
+
+def test_position_and_metrics_of_a_view_are_of_one_step() -> None:
+    """Another thread may report a step at any moment while the view is made."""
+
+    class Racing:
+        """Reports the next step of its stage whenever it is asked for anything."""
+
+        reported = 0
+
+        def position(self) -> int:
+            self.reported += 1
+            stage.advance_to(self.reported, float(self.reported), {"step": self.reported})
+            return 0
+
+        def update(self, now: float) -> None:
+            self.position()
+
+        def waiting(self, now: float) -> float:
+            return float(self.position())
+
+        def waited(self, now: float) -> float:
+            return float(self.position())
+
+        def end(self, total: int | None) -> None:
+            self.position()
+
+    source = Racing()
+    stage = Stage("train", now=0.0, on_due=lambda _: None, total=1000, source=source)
+    stage.advance_to(1, 1.0, {"step": 1})
+    source.reported = 1
+    for now in range(20):
+        stage.update(float(now))
+        view = stage.view(float(now))
+        assert dict(view.metrics) == {"step": view.done}

@@ -12,7 +12,7 @@ import kbar
 from kbar.core.text import step_fact
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-from ..helpers import RENDERERS, Lines, last, views
+from ..helpers import RENDERERS, Lines, last, lines_of, views
 
 
 def test_bars_glide_and_log_lines_give_the_true_count(clock: FakeClock, renderer: RecordingRenderer) -> None:
@@ -289,3 +289,34 @@ def test_the_bar_on_the_screen_glides(renderer: str, clock: FakeClock) -> None:
             buffer = terminal.screen.buffer[2]
             bars.add("".join(buffer[i].data + buffer[i].fg for i in range(10, 31)))
     assert len(bars) > 2
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.1, 0.5, 3.0])
+@pytest.mark.parametrize("lengths", [(5, 10), (10, 10, 5, 10), (10, 5, 5, 10)], ids=str)
+def test_the_runs_bar_is_in_step_with_the_epoch_after_a_short_one(
+    lengths: tuple[int, ...], seconds: float, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    """An epoch that was left after 5 of 10 steps says nothing of how far the next one is."""
+    for epoch in kbar.loop(len(lengths), renderer=renderer).epochs():
+        for i in epoch.steps(range(10)):
+            if i == lengths[epoch.index]:
+                break
+            clock.advance(seconds)
+            run, train = last(renderer, "loop"), last(renderer, "train")
+            if epoch.index == len(lengths) - 1 and not train.outcome:
+                assert run.stands_at - epoch.index == pytest.approx(train.fraction, abs=0.02)
+
+
+@pytest.mark.parametrize("bars", RENDERERS)
+def test_a_screen_shows_run_and_epoch_in_step_after_a_short_one(bars: str, clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 8)
+    for epoch in kbar.loop(4, renderer=RENDERERS[bars](file=terminal)).epochs():
+        for i in epoch.steps(range(10)):
+            if epoch.index == 2 and i == 5:
+                break
+            clock.advance(0.1)
+            if epoch.index == 3 and i == 6:
+                clock.advance(0.1)
+                run, train = [int(re.findall(r"(\d+)%", line)[0]) for line in lines_of(terminal)[-2:]]
+                assert 30 <= train <= 60
+                assert run == pytest.approx(75 + train / 4, abs=1)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import gc
+import io
+import itertools
 import os
 import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
 import kbar
 from kbar.display.process import current
-from kbar.testing import FakeClock, RecordingRenderer
+from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-from ..helpers import Boom
+from ..helpers import RENDERERS, Boom, lines_of
 
 
 def outcomes(renderer: RecordingRenderer) -> list[tuple[str, int, str | None]]:
@@ -535,3 +539,395 @@ def test_nothing_of_a_failed_loop_is_alive_once_its_bars_are_gone(way: str, cloc
         assert [ref() for ref in kept] == [None, None]
     finally:
         gc.enable()
+
+
+# What is open within a stage that ends.
+
+
+def by_hand(renderer: Any) -> object:
+    with kbar.stage("outer", total=3, renderer=renderer) as outer:
+        inner = kbar.stage("inner", total=10)
+        inner.advance(2)
+        outer.advance(3)
+    return inner
+
+
+def by_two_loops(renderer: Any) -> object:
+    return list(zip(kbar.track(range(3), "outer", renderer=renderer), kbar.track(range(10), "inner"), strict=False))
+
+
+def by_a_generator(renderer: Any) -> object:
+    def items() -> Iterator[int]:
+        yield from kbar.track(range(10), "inner")
+
+    with kbar.stage("outer", total=3, renderer=renderer) as outer:
+        some = items()
+        assert [next(some) for _ in range(3)] == [0, 1, 2]
+        outer.advance(3)
+    return some
+
+
+def by_an_outer_loop(renderer: Any) -> object:
+    held = []
+    for i in kbar.track(range(3), "outer", renderer=renderer):
+        if i == 2:
+            held.append(iter(kbar.track(iter(range(10)), "inner", total=10)))
+            assert [next(held[0]) for _ in range(3)] == [0, 1, 2]
+    return held
+
+
+def in_an_epoch(renderer: Any) -> object:
+    with kbar.loop(1, label="outer", renderer=renderer) as loop:
+        for epoch in loop.epochs():
+            for _ in epoch.steps(range(3)):
+                pass
+            steps = epoch.steps(range(10), "inner")
+            assert [next(steps) for _ in range(3)] == [0, 1, 2]
+    return steps
+
+
+OPEN = [by_hand, by_two_loops, by_a_generator, by_an_outer_loop, in_an_epoch]
+
+
+@pytest.mark.parametrize("way", OPEN)
+def test_what_is_open_within_a_stage_that_ends_has_an_end_of_its_own(
+    way: Callable[[Any], object], clock: FakeClock
+) -> None:
+    renderer, log = RecordingRenderer(), io.StringIO()
+    held = way([renderer, kbar.LogRenderer(log)])
+    clock.advance(0.2)
+    found = {e.stage.label: (e.stage.done, e.stage.total, e.stage.outcome) for e in renderer.events if e.kind == "end"}
+    assert found["inner"] == (2, 10, "stopped")
+    assert found["outer"][2] == "done"
+    assert " done 2/2 " not in log.getvalue()
+    if way is not in_an_epoch:  # of which the epoch's line tells
+        assert "inner stopped at 2/10 20%" in log.getvalue()
+    del held
+
+
+@pytest.mark.parametrize("total", [None, 2])
+def test_what_is_complete_within_a_stage_that_ends_is_done(
+    total: int | None, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    with kbar.stage("outer", total=5, renderer=renderer) as outer:
+        inner = kbar.stage("inner", total=total)
+        inner.advance(2)
+        outer.advance()
+    clock.advance(0.2)
+    assert outcomes(renderer) == [("inner", 2, "stopped" if total is None else "done"), ("outer", 1, "stopped")]
+
+
+def test_a_loop_of_unknown_length_within_a_stage_that_ends_is_stopped(
+    clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    with kbar.stage("outer", renderer=renderer):
+        items = iter(kbar.track(iter(range(10)), "inner"))
+        assert [next(items) for _ in range(3)] == [0, 1, 2]
+    clock.advance(0.2)
+    assert outcomes(renderer) == [("inner", 2, "stopped"), ("outer", 0, "done")]
+
+
+# Loops that have used all items, but are not asked for another.
+
+
+def zipped(items: Any, number: int) -> None:
+    for _ in zip(range(number), items, strict=False):
+        pass
+
+
+def zipped_as_a_list(items: Any, number: int) -> None:
+    assert len(list(zip(range(number), items, strict=False))) == number
+
+
+def zipped_in_a_variable(items: Any, number: int) -> None:
+    pairs = zip(range(number), items, strict=False)
+    for _ in pairs:
+        pass
+
+
+def sliced(items: Any, number: int) -> None:
+    for _ in itertools.islice(items, number):
+        pass
+
+
+def mapped(items: Any, number: int) -> None:
+    for _ in map(max, range(number), items):
+        pass
+
+
+def by_next(items: Any, number: int) -> None:
+    iterator = iter(items)
+    for _ in range(number):
+        next(iterator)
+
+
+def in_a_comprehension(items: Any, number: int) -> None:
+    assert len([i for _, i in zip(range(number), items, strict=False)]) == number
+
+
+def through_a_generator(items: Any, number: int) -> None:
+    for _ in zip(range(number), (i for i in items), strict=False):
+        pass
+
+
+ALL_USED = [
+    zipped, zipped_as_a_list, zipped_in_a_variable, sliced, mapped, by_next, in_a_comprehension, through_a_generator,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", ALL_USED)
+@pytest.mark.parametrize("way", ["track", "block", "steps"])
+def test_a_loop_that_has_used_the_last_item_is_done(
+    loop: Callable[[Any, int], None], way: str, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    """Nobody asks for an eleventh item of ten, and no time is left in which one could."""
+    if way == "track":
+        loop(kbar.track(range(10), "x", renderer=renderer), 10)
+    elif way == "block":
+        with kbar.track(range(10), "x", renderer=renderer) as items:
+            loop(items, 10)
+    else:
+        for epoch in kbar.loop(1, renderer=renderer).epochs():
+            loop(epoch.steps(range(10), "x"), 10)
+    clock.advance(0.1)
+    assert outcomes(renderer)[0] == ("x", 10, "done")
+    assert outcomes(renderer)[1:] == ([("loop", 1, "done")] if way == "steps" else [])
+
+
+@pytest.mark.parametrize("loop", [zipped, sliced, mapped])
+def test_a_loop_that_another_iterable_ends_counts_the_last_item_it_used(
+    loop: Callable[[Any, int], None], clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    loop(kbar.track(range(10), renderer=renderer), 5)
+    clock.advance(0.1)
+    assert outcomes(renderer) == [("track", 5, "stopped")]
+
+
+def test_an_asynchronous_loop_that_has_used_the_last_item_is_done(
+    clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    async def main() -> None:
+        items = aiter(kbar.track(later(3), total=3, renderer=renderer))
+        assert [await anext(items) for _ in range(3)] == [0, 1, 2]
+
+    asyncio.run(main())
+    clock.advance(0.1)
+    assert outcomes(renderer) == [("track", 3, "done")]
+
+
+@pytest.mark.parametrize("leaves", ["break", "exit", "exit of a block", "error"])
+def test_a_loop_that_is_left_within_its_last_item_is_not_done(
+    leaves: str, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    items = kbar.track(range(3), renderer=renderer)
+
+    def run(items: Any) -> None:
+        for i in items:
+            if i == 2 and leaves == "break":
+                break
+            if i == 2:
+                raise Boom if leaves == "error" else SystemExit
+
+    with contextlib.suppress(Boom, SystemExit):
+        try:
+            with items if leaves == "exit of a block" else contextlib.nullcontext():
+                run(items)
+        finally:
+            clock.advance(0.1)
+    assert outcomes(renderer) == [("track", 2, "error" if leaves == "error" else "stopped")]
+
+
+# Exceptions that are kept for others, or that keep the iterator.
+
+
+async def later(number: int) -> AsyncIterator[int]:
+    for i in range(number):
+        await asyncio.sleep(0)
+        yield i
+
+
+async def fails_in_a_loop(renderer: RecordingRenderer) -> None:
+    for i in kbar.track(range(10), renderer=renderer):
+        await asyncio.sleep(0)
+        if i == 2:
+            fail()
+
+
+async def fails_in_async_for(renderer: RecordingRenderer) -> None:
+    async for i in kbar.track(later(10), total=10, renderer=renderer):
+        if i == 2:
+            fail()
+
+
+async def fails_further_in(renderer: RecordingRenderer) -> None:
+    await fails_in_async_for(renderer)
+
+
+@pytest.mark.parametrize("work", [fails_in_a_loop, fails_in_async_for, fails_further_in])
+@pytest.mark.parametrize("awaited", ["later", "by gather"])
+def test_an_exception_that_a_task_keeps_is_an_error(
+    work: Callable[[Any], Any], awaited: str, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(work(renderer))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        clock.advance(0.2)
+        if awaited == "later":
+            with pytest.raises(Boom):
+                await task
+        else:
+            assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], Boom)
+
+    asyncio.run(main())
+    assert outcomes(renderer) == [("track", 2, "error")]
+
+
+def test_to_look_for_an_exception_in_a_task_hides_it_from_nobody(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    """asyncio says that nobody has asked for a task's exception, where that is so."""
+    told: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        task = asyncio.create_task(fails_in_a_loop(renderer))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        clock.advance(0.2)
+        del task
+        gc.collect()
+
+    asyncio.run(main())
+    assert outcomes(renderer) == [("track", 2, "error")]
+    assert [context["message"] for context in told] == ["Task exception was never retrieved"]
+
+
+def test_an_exception_that_a_future_keeps_is_an_error(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        future = pool.submit(in_a_call, kbar.track(range(10), renderer=renderer), fail)
+        concurrent.futures.wait([future])
+        clock.advance(0.2)
+        clock.advance(0.2)
+        assert isinstance(future.exception(), Boom)
+    assert outcomes(renderer) == [("track", 2, "error")]
+
+
+def in_a_set_comprehension(items: Any, raises: Callable[[], Any]) -> None:
+    {i == 2 and raises() for i in items}
+
+
+def in_a_variable(items: Any, raises: Callable[[], Any]) -> None:
+    iterator = iter(items)
+    for i in iterator:
+        if i == 2:
+            raises()
+
+
+KEEPING = [in_a_generator_expression, in_a_variable]
+if sys.version_info < (3, 12):  # later ones have no frames of their own
+    KEEPING += [in_a_list_comprehension, in_a_set_comprehension]
+
+
+@pytest.mark.parametrize("loop", KEEPING)
+@pytest.mark.parametrize("handler", ["except", "except as", "suppress"])
+def test_an_exception_that_keeps_the_iterator_is_known_after_its_handler(
+    loop: Callable[..., None], handler: str, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    items = kbar.track(range(10), renderer=renderer)
+    if handler == "suppress":
+        with contextlib.suppress(Boom):
+            loop(items, fail)
+    elif handler == "except":
+        try:  # noqa: SIM105  # this is the handler in question
+            loop(items, fail)
+        except Boom:
+            pass
+    else:
+        try:
+            loop(items, fail)
+        except Boom as error:
+            print(error)
+    clock.advance(0.1)
+    assert outcomes(renderer) == [("track", 2, "error")]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="they have no frames of their own")
+@pytest.mark.parametrize("loop", [in_a_list_comprehension, in_a_set_comprehension])
+def test_a_comprehension_whose_exception_is_kept_has_failed(
+    loop: Callable[..., None], clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    kept = []
+    try:
+        loop(kbar.track(range(10), renderer=renderer), fail)
+    except Boom as error:
+        kept.append(error)
+    clock.advance(0.1)
+    assert outcomes(renderer) == [("track", 2, "error")]
+    del kept
+
+
+# What has failed within something that goes on.
+
+
+def a_failing_stage(label: str = "fit") -> None:
+    with kbar.stage(label, total=3) as stage:
+        stage.advance()
+        stage.log(loss=0.5)
+        fail()
+
+
+def folds(renderer: Any, fails: int = 1) -> None:
+    for i in kbar.track(range(3), "fold", renderer=renderer):
+        with contextlib.suppress(Boom):
+            if i == fails:
+                a_failing_stage()
+
+
+def tries(renderer: Any) -> None:
+    """A second try begins at once."""
+    with kbar.stage("search", total=3, renderer=renderer) as search:
+        search.advance()
+        for _ in range(2):
+            with contextlib.suppress(Boom):
+                a_failing_stage()
+        search.advance(2)
+
+
+@pytest.mark.parametrize("bars", RENDERERS)
+def test_what_failed_and_was_caught_leaves_a_line_on_the_screen(bars: str, clock: FakeClock) -> None:
+    for program, beginning, number in ((folds, "fold 2/3  fit", 1), (tries, "search 2/3  fit", 2)):
+        terminal, log = VirtualTerminal(100, 12), io.StringIO()
+        program([RENDERERS[bars](file=terminal), kbar.LogRenderer(log)])
+        clock.advance(0.2)
+        found = [line for line in lines_of(terminal) if "failed at 1/3" in line]
+        assert len(found) == number
+        assert all(line.startswith(beginning) and "loss=0.5" in line for line in found)
+        assert log.getvalue().count("fit failed at 1/3") == number
+        assert "100%" in lines_of(terminal)[-1]
+
+
+def test_what_failed_last_leaves_its_line_as_well(clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 12)
+    folds(kbar.RichRenderer(file=terminal), fails=2)
+    assert lines_of(terminal)[-2].startswith("fold 3/3  fit")
+
+
+def test_without_lines_to_keep_what_failed_leaves_none(clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 12)
+    for i in kbar.track(range(3), "fold", renderer=kbar.RichRenderer(file=terminal), leave="none"):
+        with contextlib.suppress(Boom):
+            if i == 1:
+                a_failing_stage()
+    clock.advance(0.2)
+    assert "failed" not in "".join(terminal.received[-1:])
+    assert lines_of(terminal) == []
+
+
+def test_what_ended_the_program_leaves_no_second_line(clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 12)
+    with contextlib.suppress(Boom):
+        for _ in kbar.track(range(3), "fold", renderer=kbar.RichRenderer(file=terminal)):
+            try:
+                a_failing_stage()
+            finally:
+                clock.advance(0.1)
+    assert [line.split()[0] for line in lines_of(terminal)] == ["fold", "fit"]

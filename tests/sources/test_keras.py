@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
+import io
 import itertools
 import pickle
+import re
 import sys
 import threading
 import warnings
@@ -21,9 +23,9 @@ import pytest
 import kbar
 from kbar.core.snapshot import Event, EventKind, Snapshot, StageView
 from kbar.display.process import current
-from kbar.testing import FakeClock, RecordingRenderer
+from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-from ..helpers import Boom, epochs, views
+from ..helpers import RENDERERS, Boom, epochs, lines_of, views
 
 keras = pytest.importorskip("keras", reason="these are runs of Keras")
 np = pytest.importorskip("numpy")
@@ -307,6 +309,29 @@ def test_metrics_of_the_latest_step_are_shown(t: Trial) -> None:
     assert len(set(told)) == STEPS
 
 
+@pytest.mark.parametrize("steps", [np.ceil(9.5).astype(int), np.array(10)], ids=repr)
+def test_numbers_of_numpy_are_counts(steps: Any, t: Trial) -> None:
+    """`steps_per_epoch` and `epochs` are often computed by NumPy."""
+    t.fit(x=BATCHES.repeat(), steps_per_epoch=steps, epochs=np.int64(2))
+    assert t.totals("train") == [10, 10]
+    assert t.totals("fit") == [2]
+    assert t.ends("fit") == [(2, 2, "done")]
+    t.evaluate(x=BATCHES.repeat(), steps=np.int64(3))
+    assert t.totals("evaluate") == [3]
+    t.fit(x=Batches(np.int64(5)), validation_data=Batches(np.uint8(4)))
+    assert (t.totals("train")[-1], t.totals("validation")) == (5, [4])
+
+
+@pytest.mark.parametrize("steps", [10.5, np.float64("inf"), np.nan, -1, -2, 2.5, "many"])
+def test_what_is_no_count_is_unknown(steps: Any, t: Trial) -> None:
+    t.bar.set_params({"epochs": np.array(2), "steps": steps})
+    t.bar.on_train_begin()
+    t.bar.on_epoch_begin(0)
+    t.bar.on_train_batch_end(0)
+    t.draw()
+    assert (t.shown["train"].total, t.shown["fit"].total) == (None, 2)
+
+
 # Ends before the end.
 
 
@@ -315,10 +340,43 @@ def test_stopping_within_an_epoch_shows_where(t: Trial) -> None:
     t.fit(on(train_batch_end=stopping(t.model, 2)), epochs=5)
     assert t.ends("train") == [(3, 10, "stopped")]
     assert [(epoch.done, epoch.total, epoch.outcome) for epoch in t.epochs] == [(3, 10, "stopped")]
-    assert t.ends("fit") == [(1, 5, "stopped")]
+    assert t.ends("fit") == [(0, 5, "stopped")]
     assert [(s.label, s.done, s.outcome) for s in t.renderer.snapshots[-1].stages if s.label == "fit"] == [
-        ("fit", 1, "stopped")
+        ("fit", 0, "stopped")
     ]
+
+
+@pytest.mark.parametrize("bars", RENDERERS)
+@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_an_epoch_that_is_stopped_in_its_midst_is_not_counted(
+    bars: str, validated: bool, known: bool, clock: FakeClock
+) -> None:
+    """Its line says where it was stopped, and has its metrics, also if the number of steps was only learned."""
+    model = make_model()
+    stops = keras.callbacks.LambdaCallback()
+    epoch_now = [0]
+    stops.on_epoch_begin = lambda epoch, logs=None: epoch_now.__setitem__(0, epoch)
+    stops.on_train_batch_end = lambda batch, logs=None: setattr(
+        model, "stop_training", model.stop_training or (epoch_now[0], batch) == (2, 5)
+    )
+    terminal, log = VirtualTerminal(100, 12), io.StringIO()
+    bar = kbar.ProgressBar([RENDERERS[bars](file=terminal), kbar.LogRenderer(log)])
+    data = BATCHES if known else unknown_length(STEPS)
+    fit(model, stops, bar, frames(clock), x=data, epochs=4, validation_data=FEW if validated else None)
+    lines = lines_of(terminal)
+    third = next(line for line in lines if line.startswith("epoch 3/4"))
+    assert "stopped at 6/10" in third
+    assert ("val_loss=" if validated else "loss=") in third
+    assert any(line.startswith("fit ") and "50%" in line and "stopped at 2/4" in line for line in lines)
+    assert "fit epoch 3/4 stopped at 6/10 60%" in log.getvalue()
+    assert "fit stopped at 2/4 50%" in log.getvalue()
+
+
+def test_an_epoch_that_is_stopped_after_its_last_step_counts(t: Trial) -> None:
+    t.fit(on(train_batch_end=stopping(t.model, 9)), epochs=4)
+    assert t.ends("train") == [(10, 10, "done")]
+    assert t.ends("fit") == [(1, 4, "stopped")]
 
 
 def test_stopping_between_epochs_shows_where(t: Trial) -> None:
@@ -520,6 +578,19 @@ def test_a_python_generator_that_is_spent_ends_its_epochs_early(t: Trial) -> Non
     assert 0 < second < 6
     assert t.totals("train") == [None, 6]
     assert t.ends("train") == [(6, 6, "done"), (second, second, "done")]
+    assert [(epoch.done, epoch.total, epoch.outcome) for epoch in t.epochs] == [(6, 6, "done"), (second, 6, "done")]
+    assert t.ends("fit") == [(2, 2, "done")]
+
+
+@ran_out
+@pytest.mark.parametrize("bars", RENDERERS)
+def test_an_epoch_whose_data_ran_out_says_how_many_steps_it_had(bars: str, clock: FakeClock) -> None:
+    terminal, log = VirtualTerminal(100, 12), io.StringIO()
+    bar = kbar.ProgressBar([RENDERERS[bars](file=terminal), kbar.LogRenderer(log)])
+    fit(make_model(), bar, frames(clock), x=generator(6), epochs=2)
+    second = next(line for line in lines_of(terminal) if line.startswith("epoch 2/2"))
+    assert re.search(r" [1-5]/6 ", second)
+    assert re.search(r"fit epoch 2/2 [1-5]/6 \d+% ", log.getvalue())
 
 
 def test_a_learned_total_that_is_passed_is_unknown_again(t: Trial) -> None:
@@ -915,6 +986,34 @@ def test_another_model_evaluated_within_a_run_costs_validation_no_total(t: Trial
 
     t.fit(on(train_batch_end=run), validation_data=FEW)
     assert t.totals("validation") == [2]
+
+
+@pytest.mark.parametrize("bars", RENDERERS)
+@pytest.mark.parametrize("way", ["track", "stage"])
+def test_a_fit_that_failed_and_was_caught_leaves_a_line(
+    bars: str, way: str, model: keras.Model, clock: FakeClock
+) -> None:
+    """The second of three fits fails in its second epoch, and the others go on."""
+    terminal, log = VirtualTerminal(100, 12), io.StringIO()
+    options: Any = {"renderer": [RENDERERS[bars](file=terminal), kbar.LogRenderer(log)], "leave": "run"}
+
+    def one(number: int) -> None:
+        behind = [on(epoch_begin=raising(Boom, 1))] if number == 1 else []
+        with contextlib.suppress(Boom):
+            fit(model, kbar.ProgressBar(), frames(clock), *behind, epochs=3)
+
+    if way == "track":
+        for number in kbar.track(range(3), "fold", **options):
+            one(number)
+    else:
+        with kbar.stage("fold", total=3, **options) as stage:
+            for number in range(3):
+                one(number)
+                stage.advance()
+    lines = lines_of(terminal)
+    assert [line for line in lines if "failed" in line] == [line for line in lines if line.startswith("fold 2/3  fit ")]
+    assert len([line for line in lines if "failed at 1/3" in line]) == 1
+    assert "fold 2/3 fit failed at 1/3 33%" in log.getvalue()
 
 
 def test_a_fit_nests_in_a_track_and_the_screen_is_the_outermosts(model: keras.Model, clock: FakeClock) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import io
 import itertools
 import os
 import sys
@@ -20,7 +21,7 @@ from kbar.display.process import current, install
 from kbar.sources.iteration import Feed
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-from ..helpers import RENDERERS, Boom, Lines, ends, epochs, last, run_python
+from ..helpers import RENDERERS, Boom, Lines, ends, epochs, last, lines_of, run_python, views
 
 
 def slowly(items: Iterable[Any], clock: FakeClock, seconds: float) -> Iterator[Any]:
@@ -194,7 +195,7 @@ def test_blocks_in_generators_may_end_in_any_order(clock: FakeClock, renderer: R
 
     assert len(list(zip(items("a", 3), items("b", 5), strict=False))) == 3
     clock.advance(0.3)
-    assert {(label, outcome) for label, _, _, outcome in ends(renderer)} == {("a", "done"), ("b", "done")}
+    assert sorted(ends(renderer)) == [("a", 3, 3, "done"), ("b", 2, 5, "stopped")]
 
 
 def _wrapped() -> None:
@@ -324,7 +325,7 @@ def test_an_unknown_length_is_learned_in_the_first_epoch(renderer: RecordingRend
 
 @pytest.mark.usefixtures("clock")
 def test_stages_of_an_epoch_come_in_any_order_and_again(renderer: RecordingRenderer) -> None:
-    """One that comes again takes the place of the one before."""
+    """One that comes again takes the place of the one before; one within steps of another is gone once it is done."""
     with kbar.loop(epochs=1, renderer=renderer) as loop:
         for epoch in loop.epochs():
             for _ in epoch.steps(range(2), "collect"):
@@ -334,9 +335,110 @@ def test_stages_of_an_epoch_come_in_any_order_and_again(renderer: RecordingRende
                     epoch.log(val_loss=1)
                 epoch.log(loss=2)
             shown = [(s.title, s.done, s.outcome) for s in renderer.snapshots[-1].stages]
-    assert shown == [("loop", 0, None), ("collect", 2, "done"), ("epoch 1", 4, "done"), ("validation", 1, "done")]
+            for _ in epoch.steps(range(3), "collect"):
+                again = [(s.title, s.done, s.outcome) for s in renderer.snapshots[-1].stages]
+    assert shown == [("loop", 0, None), ("collect", 2, "done"), ("epoch 1", 4, "done")]
+    assert again == [("loop", 0, None), ("epoch 1", 4, "done"), ("collect", 0, None)]
     assert last(renderer, "train").metrics == (("loss", 2),)
-    assert last(renderer, "validation").metrics == (("val_loss", 1),)
+    assert [e.stage.metrics for e in renderer.events if e.kind == "end" and e.stage.label == "validation"] == [
+        (("val_loss", 1),)
+    ] * 4
+
+
+def validated_every_so_many_steps(every: int, way: str, clock: FakeClock, **options: Any) -> None:
+    """Two epochs of steps of 0.1 s, each with two validations within, of as many steps of 0.15 s."""
+    for epoch in kbar.loop(2, **options).epochs():
+        for i in epoch.steps(range(2 * every)):
+            clock.advance(0.1)
+            if i % every == every - 1:
+                inner = range(every)
+                steps = epoch.steps(inner, "validation") if way == "steps" else kbar.track(inner, "validation")
+                for _ in steps:
+                    clock.advance(0.15)
+                    epoch.log(val_loss=0.5)
+
+
+@pytest.mark.parametrize("way", ["steps", "track"])
+def test_steps_within_steps_are_a_stage_of_the_running_step(way: str, clock: FakeClock) -> None:
+    """A validation in the midst of an epoch, as by Lightning's `val_check_interval`."""
+    renderer = RecordingRenderer()
+    validated_every_so_many_steps(100, way, clock, renderer=renderer, summary=True)
+    assert {(v.depth, v.title) for v in views(renderer, "validation")} == {(2, "validation")}
+    assert not any(view.stalled for snapshot in renderer.snapshots for view in snapshot.stages)
+    assert ends(renderer, "validation") == [("validation", 100, 100, "done")] * 4
+    for epoch in epochs(renderer):
+        spent = dict(epoch.spent)
+        assert epoch.elapsed == pytest.approx(50.0)
+        assert sum(spent.values()) == pytest.approx(50.0)
+        assert (epoch.done, epoch.total, epoch.outcome) == (200, 200, "done")
+        assert dict(epoch.metrics) == {"val_loss": 0.5}
+    runs = views(renderer, "loop")
+    at_epoch_2 = next(view for view in runs if view.done == 1 and view.rate)
+    assert at_epoch_2.rate == pytest.approx(1 / 50)
+    shares = [(view.position or 0) - (view.elapsed / 50) for view in runs]
+    assert max(map(abs, shares)) < 0.35
+
+
+@pytest.mark.parametrize("bars", RENDERERS)
+def test_a_screen_and_a_log_show_steps_within_steps_as_nested(bars: str, clock: FakeClock) -> None:
+    terminal, log = VirtualTerminal(110, 8), io.StringIO()
+    seen: list[list[str]] = []
+
+    def look(tick: object) -> bool:
+        seen.append([line.split()[0] for line in lines_of(terminal)])
+        return True
+
+    renderers = [RENDERERS[bars](file=terminal), kbar.LogRenderer(log, throttle=look)]
+    validated_every_so_many_steps(15, "steps", clock, renderer=renderers)
+    assert ["loop", "epoch", "validation"] in seen
+    assert "stalled" not in log.getvalue()
+    assert "loop epoch 1/2 train step 15/30 validation done 15/15" in log.getvalue()
+
+
+def test_steps_after_other_steps_are_no_part_of_them(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    """Also where the loop over the others was left by `break`."""
+    for epoch in kbar.loop(1, renderer=renderer).epochs():
+        for i in epoch.steps(range(10)):
+            if i == 5:
+                break
+        for _ in epoch.steps(range(3), "validation"):
+            clock.advance(0.2)
+    assert {view.depth for view in views(renderer, "validation")} == {1}
+
+
+def test_each_stage_of_a_label_learns_its_own_length(clock: FakeClock) -> None:
+    """Two loaders of unknown length in each epoch, of 3 and 5 items."""
+    renderer = RecordingRenderer()
+    seen: list[list[int | None]] = []
+    for epoch in kbar.loop(3, renderer=renderer).epochs():
+        for _ in epoch.steps(range(2)):
+            clock.advance(0.2)
+        for length in (3, 5):
+            totals = []
+            for _ in epoch.steps(iter(range(length)), stage="validation"):
+                clock.advance(0.2)
+                totals.append(last(renderer, "validation").total)
+            seen.append(totals)
+    assert seen == [[None] * 3, [None] * 5, [3] * 3, [5] * 5, [3] * 3, [5] * 5]
+    assert [done for _, done, _, _ in ends(renderer, "validation")] == [3, 5] * 3
+
+
+@pytest.mark.parametrize("bars", RENDERERS)
+def test_a_second_stage_of_a_label_has_no_total_at_first(bars: str, clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 8)
+    log = io.StringIO()
+    renderers = [RENDERERS[bars](file=terminal), kbar.LogRenderer(log, throttle=kbar.always)]
+    shown = []
+    for epoch in kbar.loop(2, renderer=renderers, pacing=False).epochs():
+        for length in (3, 5):
+            for i in epoch.steps(iter(range(length)), stage="validation"):
+                clock.advance(0.4)
+                if i == 3:
+                    shown.append(next(line for line in lines_of(terminal) if line.startswith("validation")))
+    assert "/?" in shown[0]
+    assert "3/5" in shown[1]
+    assert "epoch 1/2 validation 3/3" not in log.getvalue()
+    assert "epoch 2/2 validation 3/5" in log.getvalue()
 
 
 @pytest.mark.usefixtures("clock")

@@ -195,8 +195,6 @@ class Programs(RuleBasedStateMachine):
     def begin(self, thread: int, kind: str, title: str, total: int | None, phase: bool = False) -> Node:
         stack = self.open_nodes[thread]
         parent = stack[-1][1] if stack else None
-        if phase:
-            parent = next(node for kind_, node in reversed(stack) if kind_ == "loop")
         if parent:
             parent.children = [c for c in parent.children if not c.outcome or (c.phase and c.title != title)]
         else:
@@ -282,7 +280,9 @@ class Programs(RuleBasedStateMachine):
 
     def items(self, thread: int, data: st.DataObject, kind: str) -> None:
         label, count, known = self.label(), data.draw(st.integers(0, 4)), data.draw(st.booleans())
-        self.begin(thread, kind, label, count if known else None, phase=kind == "steps").count = count
+        stack = self.open_nodes[thread]
+        phase = kind == "steps" and stack[-1][0] == "loop"  # else it is within the steps of the innermost loop
+        self.begin(thread, kind, label, count if known else None, phase=phase).count = count
         self.programs[thread].do(kind, label, count, known)
         if not count:
             self.finish(thread, "done")
