@@ -33,7 +33,7 @@ def loop(
         epochs: how many there are; None for as many as it takes until `break`.
         label: what the bar is called.
         initial_epoch: the epoch to begin with, counted from 0.
-        options: `renderer`, `throttle`, `metrics`, `leave`, `capture`, `pacing`, `summary` and
+        options: `renderer`, `throttle`, `metrics`, `formats`, `leave`, `capture`, `pacing`, `summary` and
             `log_file`, as `ProgressBar` takes them.
 
     Raises:
@@ -127,7 +127,13 @@ class Epoch(Logs):
         self._means: dict[tuple[int, str], Mean] = {}
 
     def steps(
-        self, iterable: Iterable[T], stage: str = "train", *, total: int | None = None, unit: str = "step"
+        self,
+        iterable: Iterable[T],
+        stage: str = "train",
+        *,
+        total: int | None = None,
+        unit: str = "step",
+        samples_per_step: arguments.PerUnit = None,
     ) -> Iterator[T]:
         """The items of `iterable`, with a bar around the loop over them.
 
@@ -137,6 +143,8 @@ class Epoch(Logs):
             total: how many items there are; if None, asked of `iterable`, or else as many as
                 there were the last time.
             unit: what an item is, singular.
+            samples_per_step: how many samples an item has, for a rate in samples/s; or how many of
+                anything (``{"tokens": 65_536}``).
 
         Raises:
             TypeError, ValueError: naming the argument, what was given and what is allowed.
@@ -145,6 +153,7 @@ class Epoch(Logs):
         arguments.check_iterable(iterable, "__iter__", "__getitem__")
         label, unit = arguments.text("stage", stage), arguments.text("unit", unit)
         count = arguments.total("total", total)
+        parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
         self._check_open()
 
         def begin(feed: Feed[T]) -> Stage:
@@ -159,6 +168,7 @@ class Epoch(Logs):
                 source=feed,
                 owner=feed,
             )
+            phase.counts.per_unit = tuple(parts.items())
             self._phases.append(phase)
             return phase
 

@@ -27,6 +27,7 @@ def track(
     *,
     total: int | None = None,
     unit: str = "it",
+    samples_per_step: arguments.PerUnit = None,
     **options: Unpack[DisplayOptions],
 ) -> Track[T]:
     """The items of `iterable`, with a bar around the loop over them; ``async for`` does as well.
@@ -39,22 +40,30 @@ def track(
         label: what the bar is called.
         total: how many items there are; asked of `iterable` if None.
         unit: what an item is, singular.
+        samples_per_step: how many samples an item has, as `epoch.steps` takes it.
         options: as `loop` takes them.
 
     Raises:
         TypeError, ValueError, ImportError: as `loop` does.
     """
     arguments.check_iterable(iterable, "__iter__", "__getitem__", "__aiter__")
-    return Track(iterable, label, arguments.total("total", total), unit, options_of(options))
+    parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
+    return Track(iterable, label, arguments.total("total", total), unit, tuple(parts.items()), options_of(options))
 
 
 class Track(Logs, Generic[T]):
     """An iterable with a bar around each loop over it; see `track`."""
 
     def __init__(
-        self, iterable: Iterable[T] | AsyncIterable[T], label: str, total: int | None, unit: str, options: Options
+        self,
+        iterable: Iterable[T] | AsyncIterable[T],
+        label: str,
+        total: int | None,
+        unit: str,
+        per_unit: tuple[tuple[str, float], ...],
+        options: Options,
     ) -> None:
-        self._iterable, self._total = iterable, total
+        self._iterable, self._total, self._per_unit = iterable, total, per_unit
         self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
         self._options = options
         self._logged = Logged()
@@ -100,6 +109,7 @@ class Track(Logs, Generic[T]):
             source=feed,
             owner=None if self._in_block else feed,
         )
+        stage.counts.per_unit = self._per_unit
         if self._in_block:
             self._loops = [(f, s) for f, s in self._loops if not s.outcome] + [(feed, stage)]
         if not self._latest:  # what was logged for another loop says nothing of this one

@@ -70,6 +70,11 @@ class Output:
         self._descriptor = _own_descriptor(stream)
         self._last: Sequence[str] = ()
 
+    @property
+    def room(self) -> int | None:
+        """How many lines of bars can be seen; None if there is no limit."""
+        return None
+
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
         """Write the lines `above` the bars. The bars themselves are written by `keep_bars` only."""
         self._last = bars
