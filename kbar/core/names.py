@@ -7,7 +7,7 @@ import functools
 from ..system.cells import cells
 
 
-@functools.lru_cache(100)  # a run has the same names again and again
+@functools.lru_cache(100)  # a screen has the same titles again and again
 def distinct(names: tuple[str, ...], width: int) -> tuple[str, ...]:
     """Return these names in at most `width` columns each, cut in the middle or wherever different ones stay different.
 

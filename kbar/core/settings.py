@@ -50,7 +50,6 @@ def _picked(names: tuple[str, ...], patterns: tuple[str, ...]) -> list[str]:
     return sorted((name for name in names if rank(name) < len(patterns)), key=rank)
 
 
-@functools.lru_cache(1000)  # likewise
 def format_of(metric: str, name: str, formats: tuple[tuple[str, str], ...]) -> str:
     """Return the format of a metric that people see as `name`; "" for none."""
     found = (form for pattern, form in formats if _matches(metric, pattern) or _matches(name, pattern))

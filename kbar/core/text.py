@@ -203,12 +203,22 @@ def known_throughput(view: StageView) -> str:
 
 def metric_texts(view: StageView, longest: int | None = None) -> list[str]:
     """Return each metric as ``name=value``; names are cut to `longest` columns such that they still differ."""
-    renamed = dict(view.names)
-    names = tuple(clean(renamed.get(name, name), LONGEST_NAME) for name, _ in view.metrics)
-    forms = [format_of(str(metric), name, view.formats) for (metric, _), name in zip(view.metrics, names, strict=True)]
-    names = distinct(names, longest) if longest else names
-    values = [number(value, form) for (_, value), form in zip(view.metrics, forms, strict=True)]
-    return [f"{name}={value}" for name, value in zip(names, values, strict=True)]
+    shown = _shown_metrics(tuple([str(name) for name, _ in view.metrics]), view.names, view.formats, longest)
+    return [f"{name}={number(value, form)}" for (name, form), (_, value) in zip(shown, view.metrics, strict=True)]
+
+
+@functools.lru_cache(100)  # a run has the same names again and again
+def _shown_metrics(
+    metrics: tuple[str, ...],
+    names: tuple[tuple[str, str], ...],
+    formats: tuple[tuple[str, str], ...],
+    longest: int | None,
+) -> list[tuple[str, str]]:
+    """What metrics are called and how they are formatted."""
+    renamed = dict(names)
+    found = tuple(clean(renamed.get(metric, metric), LONGEST_NAME) for metric in metrics)
+    forms = [format_of(metric, name, formats) for metric, name in zip(metrics, found, strict=True)]
+    return list(zip(distinct(found, longest) if longest else found, forms, strict=True))
 
 
 def eta(seconds: float | None, uncertain: bool = False) -> str:

@@ -137,29 +137,43 @@ class _Space:
     gap: str
 
 
-@dataclass
 class _Facts:
     """The facts of one stage, by column; of the metrics, each for itself."""
 
-    texts: dict[_Column, str]
-    metrics: list[str]
+    def __init__(self, texts: dict[_Column, str], metrics: list[str]) -> None:
+        self._texts, self._metrics = texts, metrics
+        self._widths = {column: cells(text) for column, text in texts.items() if text}
+        self._metric_widths = [*map(cells, metrics)]
 
-    def placed(self, layout: Sequence[_Column], space: _Space) -> tuple[str, str, int] | None:
-        """The texts behind and below the bar, and how many metrics are missing; None if the other facts do not fit."""
+    def fit(self, layout: Sequence[_Column], space: _Space) -> bool:
+        """Whether all facts of this layout have space; much quicker than `placed`."""
+        gap, widths = len(space.gap), self._widths
+        left = space.behind + gap - sum([widths[column] + gap for column in layout if column in widths])
+        if left < 0 and not self.placed(layout, space):  # which knows that blanks at the end take no space
+            return False
+        spaces = [left - gap, space.below]
+        for width in self._metric_widths:
+            while spaces and width > spaces[0]:
+                del spaces[0]
+            if not spaces:
+                return False
+            spaces[0] -= width + gap
+        return True
+
+    def placed(self, layout: Sequence[_Column], space: _Space) -> tuple[str, str] | None:
+        """The texts behind and below the bar, with as many metrics as fit; None if the other facts do not fit."""
         at = layout.index(_METRICS)
-        before = [text for column in layout[:at] if (text := self.texts[column])]
-        after = [text for column in layout[at + 1 :] if (text := self.texts[column])]
+        before = [text for column in layout[:at] if (text := self._texts[column])]
+        after = [text for column in layout[at + 1 :] if (text := self._texts[column])]
         left = space.behind - sum(cells(text) + len(space.gap) for text in before + after)
-        (first, *more), missing = _wrapped(self.metrics, [left, space.below] if space.below else [left], space.gap)
+        (first, *more), _ = _wrapped(self._metrics, [left, space.below] if space.below else [left], space.gap)
         behind = space.gap.join([*before, *first, *after]).rstrip()
-        below = space.gap.join(more[0]) if more else ""
-        return (behind, below, missing) if cells(behind) <= space.behind else None
+        return (behind, space.gap.join(more[0]) if more else "") if cells(behind) <= space.behind else None
 
     def shortened(self, space: _Space) -> tuple[str, str]:
         """As many facts as there is space for."""
         fitting = (placed for layout in _SHORT if (placed := self.placed(layout, space)))
-        behind, below, _ = next(fitting, None) or (shorten(self.texts[_COUNT], space.behind), "", 0)
-        return behind, below
+        return next(fitting, None) or (shorten(self._texts[_COUNT], space.behind), "")
 
 
 def _wrapped(texts: Sequence[str], spaces: Sequence[int], gap: str) -> tuple[list[list[str]], int]:
@@ -232,27 +246,16 @@ def _texts(views: Sequence[StageView], space: _Space) -> list[tuple[str, str]]:
         metrics = [[*throughputs(view), *metric_texts(view, longest_name)] for view in views]
         return [_Facts({c: texts[i] for c, texts in columns.items()}, metrics[i]) for i in range(len(views))]
 
-    long, one_line = facts(_LONG_NAME), _Space(space.behind, 0, space.gap)
+    found, one_line = facts(_LONG_NAME), _Space(space.behind, 0, space.gap)
     for layout in (_FULLEST, *_WHOLE):
-        if found := _all_placed(long, layout, one_line):
-            return found
-    short = facts(_SHORT_NAME)
-    for each in (long, short):
+        if all(each.fit(layout, one_line) for each in found):
+            return [each.placed(layout, one_line) or ("", "") for each in found]
+    for shorten_names in (False, True):
+        found = facts(_SHORT_NAME) if shorten_names else found
         for layout in _WHOLE:
-            if found := _all_placed(each, layout, space):
-                return found
-    return [each.shortened(space) for each in short]
-
-
-def _all_placed(facts: Sequence[_Facts], layout: Sequence[_Column], space: _Space) -> list[tuple[str, str]]:
-    """The texts of all stages in this layout; none if anything is missing."""
-    found = []
-    for each in facts:
-        placed = each.placed(layout, space)
-        if not placed or placed[2]:
-            return []
-        found.append(placed[:2])
-    return found
+            if all(each.fit(layout, space) for each in found):
+                return [each.placed(layout, space) or ("", "") for each in found]
+    return [each.shortened(space) for each in found]
 
 
 def lines_above(snapshot: Snapshot, width: int) -> list[str]:

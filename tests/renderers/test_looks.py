@@ -12,6 +12,7 @@ import pytest
 
 import kbar
 from kbar.display.process import current
+from kbar.history.read import read
 from kbar.system.cells import cells, without_escapes
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
@@ -376,3 +377,17 @@ def kbar_options(draws: kbar.Renderer) -> Any:
     from kbar.options import Options
 
     return Options(draws)
+
+
+# What is read back.
+
+
+def test_vectors_and_long_names_are_read_back(tmp_path: Path, clock: FakeClock) -> None:
+    metrics = {**BOTH, "per_class": (0.5, float("inf"), 1), "n" * 500: 1}
+    with kbar.stage("x", renderer="none", log_file=tmp_path / "run.jsonl") as stage:
+        stage.log(metrics)
+        stage.advance()
+    found = read((tmp_path / "run.jsonl").read_bytes().splitlines()[-1])
+    assert found
+    assert found.stage
+    assert dict(found.stage.metrics) == metrics
