@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, Union, get_args
 
 from . import renderers
-from .core.settings import Leave, Settings
+from .core.settings import DEFAULT_METRICS, Leave, Settings
 from .core.throttle import Throttle, ThrottleSpec, as_throttle
 from .renderers import Renderer
 
 RendererSpec = Union[str, Renderer, Sequence[Union[str, Renderer]]]
 """A renderer's name, an instance, or several of them."""
+
+MetricsSpec = Union[Iterable[Union[str, Mapping[str, str]]], Mapping[str, str]]
+"""Names and patterns, new names by names, or a list of both."""
+
+_LONGEST_FORMAT = 40  # characters of a number
 
 
 class DisplayOptions(TypedDict, total=False):
@@ -21,7 +27,8 @@ class DisplayOptions(TypedDict, total=False):
 
     renderer: RendererSpec
     throttle: ThrottleSpec | None
-    metrics: Iterable[str] | None
+    metrics: MetricsSpec | None
+    formats: Mapping[str, str] | None
     leave: Leave | None
     capture: bool
     pacing: bool | None
@@ -50,12 +57,46 @@ def _renderer(value: Any, name: str) -> Any:
     return value
 
 
-def _metrics(value: Any, name: str) -> tuple[str, ...]:
+def _metrics(value: Any, name: str) -> tuple[str | Mapping[str, str], ...]:
+    """`metrics` as a list; new names alone leave the order as it is by default."""
+    losses, others = DEFAULT_METRICS[:-1], DEFAULT_METRICS[-1:]
     ordered = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Set, Mapping))
-    patterns = tuple(value) if ordered else ()  # an iterator would be empty the second time
-    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
-        raise TypeError(f"{name} must be a list of names or patterns such as 'val_*'; got {value!r}")
-    return patterns
+    listed = (*losses, value, *others) if isinstance(value, Mapping) else tuple(value) if ordered else ()
+    if not listed or not all(isinstance(each, (str, Mapping)) for each in listed):
+        raise TypeError(
+            f"{name} must be a list of names or patterns such as 'val_*', or new names such as "
+            f"{{'accuracy': 'acc'}}; got {value!r}"
+        )
+    pairs = [pair for each in listed if isinstance(each, Mapping) for pair in each.items()]
+    if any(isinstance(each, Mapping) and not each for each in listed) or not all(_is_rename(*pair) for pair in pairs):
+        raise TypeError(f"{name} must give metrics new names such as {{'accuracy': 'acc'}}, without *; got {value!r}")
+    if len({new for _, new in pairs}) < len({old for old, _ in pairs}):
+        raise ValueError(f"{name} must give each metric a name of its own; got {value!r}")
+    return tuple(dict(each) if isinstance(each, Mapping) else each for each in listed)
+
+
+def _is_rename(old: object, new: object) -> bool:
+    return isinstance(old, str) and isinstance(new, str) and bool(new.strip()) and not {*"*?"} & {*old}
+
+
+def _formats(value: Any, name: str) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(value.items()) if isinstance(value, Mapping) else None
+    if pairs is None or not all(isinstance(text, str) for pair in pairs for text in pair):
+        raise TypeError(f"{name} must map names or patterns to formats, such as {{'lr': '.2e'}}; got {value!r}")
+    for _, form in pairs:
+        if not any(_can_format(form, number) for number in (0.5, 5)):
+            raise ValueError(f"{name} must be of numbers, such as '.2e', '.1%' or 'd'; got {form!r} in {value!r}")
+    return pairs
+
+
+def _can_format(form: str, number: float) -> bool:
+    if any(int(digits) > _LONGEST_FORMAT for digits in re.findall("[0-9]+", form)):
+        return False
+    try:
+        text = format(number, form)
+    except (ValueError, OverflowError):
+        return False
+    return bool(form) and text.isprintable()
 
 
 def _leave(value: Any, name: str) -> Any:
@@ -90,7 +131,8 @@ class Options:
 
     renderer: RendererSpec = field(default="auto", metadata={"check": _renderer})
     throttle: ThrottleSpec | None = field(default=None, metadata={"check": as_throttle})
-    metrics: Iterable[str] | None = field(default=None, metadata={"check": _metrics})
+    metrics: MetricsSpec | None = field(default=None, metadata={"check": _metrics})
+    formats: Mapping[str, str] | None = field(default=None, metadata={"check": _formats})
     leave: Leave | None = field(default=None, metadata={"check": _leave})
     capture: bool = field(default=True, metadata={"check": _flag})
     pacing: bool | None = field(default=None, metadata={"check": _flag})
@@ -108,7 +150,11 @@ class Options:
 
     def settings(self, around: Settings) -> Settings:
         """The settings of a stage that begins with these options, within one that is shown as `around` says."""
-        own = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        own = {each.name: getattr(self, each.name, None) for each in fields(Settings)}
+        if self.metrics is not None:
+            items = [*self.metrics]
+            own["metrics"] = tuple(text for each in items for text in ((each,) if isinstance(each, str) else each))
+            own["names"] = tuple(pair for each in items if isinstance(each, Mapping) for pair in each.items()) or None
         return replace(around, **{name: value for name, value in own.items() if value is not None})
 
     def targets(self, screen_taken: bool) -> list[tuple[Renderer, Throttle]]:

@@ -137,9 +137,14 @@ class VirtualTerminal(io.TextIOBase):
     def __init__(self, columns: int = 80, lines: int = 24, encoding: str = "utf-8") -> None:
         import pyte
 
+        class Screen(pyte.HistoryScreen):
+            def draw(self, data: str) -> None:
+                for character in data:  # of several, pyte would drop all behind a mark that takes no column
+                    super().draw(character)
+
         self._encoding = encoding
         self._master, self._slave = os.openpty()
-        self.screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.5)
+        self.screen = Screen(columns, lines, history=10_000, ratio=0.5)
         self._stream = pyte.Stream(self.screen)
         self.received: list[str] = []
         self.resize(columns, lines)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import kbar
+from kbar.core.settings import Settings
 from kbar.options import Options, options_of
 
 
@@ -25,6 +26,19 @@ from kbar.options import Options, options_of
         ("metrics", "loss", TypeError, "a list"),
         ("metrics", [], TypeError, "a list"),
         ("metrics", [5], TypeError, "a list"),
+        ("metrics", {}, TypeError, r"new names such as {'accuracy': 'acc'}"),
+        ("metrics", {"a": 5}, TypeError, r"new names such as {'accuracy': 'acc'}"),
+        ("metrics", {"a": " "}, TypeError, r"new names such as"),
+        ("metrics", {"val_*": "a"}, TypeError, r"without \*"),
+        ("metrics", ["loss", {5: "a"}], TypeError, r"new names such as"),
+        ("metrics", {"a": "x", "b": "x"}, ValueError, "a name of its own"),
+        ("formats", ".2e", TypeError, r"names or patterns to formats, such as {'lr': '.2e'}"),
+        ("formats", {"lr": 2}, TypeError, r"names or patterns to formats, such as {'lr': '.2e'}"),
+        ("formats", {"lr": ".2q"}, ValueError, "of numbers, such as '.2e', '.1%' or 'd'"),
+        ("formats", {"lr": "%.2f"}, ValueError, "of numbers"),
+        ("formats", {"lr": ""}, ValueError, "of numbers"),
+        ("formats", {"lr": "99999999999f"}, ValueError, "of numbers"),
+        ("formats", {"lr": "\n>9"}, ValueError, "of numbers"),
         ("leave", "all", ValueError, "one of 'epochs', 'run', 'none'"),
         ("capture", None, TypeError, "True or False"),
         ("pacing", 1, TypeError, "True or False"),
@@ -39,6 +53,15 @@ def test_a_mistake_says_what_was_given_and_what_is_allowed(
         Options(**{name: value})
     given = value[0] if isinstance(value, list) and value == [5] else value
     assert repr(given) in str(raised.value)
+
+
+def test_new_names_and_formats_are_handed_on_to_stages_within() -> None:
+    outer = Options("none", metrics={"accuracy": "acc"}, formats={"lr": ".2e"}).settings(Settings())
+    assert (outer.metrics, outer.names) == (("loss", "val_loss", "accuracy", "*"), (("accuracy", "acc"),))
+    inner = Options("none", metrics=iter(["a", {"b": "c"}])).settings(outer)
+    assert (inner.metrics, inner.names, inner.formats) == (("a", "b"), (("b", "c"),), (("lr", ".2e"),))
+    assert Options("none").settings(outer) == outer
+    assert Options("none", formats={}).settings(outer).formats == ()
 
 
 def test_an_option_that_does_not_exist_is_refused() -> None:

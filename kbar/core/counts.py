@@ -68,6 +68,8 @@ class Counts:
     Attributes:
         initial: the position at the beginning.
         landed: the latest steps that were reported: position, time and metrics of each.
+        per_unit: what a unit consists of, as the user says: names and numbers, such as 32 samples.
+        batch: how many samples a unit has, as the data says; 0 if unknown.
         ended: when the stage ended, None before.
         usual: once all is done, how many units the epoch before had, if only that was known.
     """
@@ -78,6 +80,8 @@ class Counts:
         self.usual: int | None = None
         self.source: Source = source or _NoSource()
         self._is_loop = source is not None
+        self.per_unit: tuple[tuple[str, float], ...] = ()
+        self.batch = 0
         self._total, self._firm = total, firm
         self._is_learned = False  # whether the total is only what it was in the epoch before
         self.landed: deque[Landing] = deque(maxlen=_THREADS)

@@ -46,6 +46,10 @@ def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool 
         metrics=stage.settings.pick(stage.metrics(latest)) if with_metrics else (),
         outcome=stage.outcome,
         summary=stage.settings.summary,
+        names=stage.settings.names,
+        formats=stage.settings.formats,
+        per_unit=counts.per_unit,
+        batch=counts.batch,
         run=stage.run,
     )
 

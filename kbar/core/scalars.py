@@ -10,9 +10,11 @@ from typing import Any, Union
 
 from ..system.warnings import from_signal, text_of
 
-Plain = Union[bool, int, float, str, None]
+Plain = Union[bool, int, float, str, None, tuple[Union[bool, int, float], ...]]
 Report = Callable[[str], object]
 """What takes the text of a warning."""
+
+_FEW = 4  # the most values of a vector that is shown by them
 
 
 def is_plain(value: object) -> bool:
@@ -23,16 +25,20 @@ def is_plain(value: object) -> bool:
 def plain(value: Any, report: Report = lambda _: None) -> Plain:
     """Return `value` as Python's own number: what has one element, of any framework, is that element.
 
-    Anything else becomes text: an array its shape. `report` then gets the reason, unless it was text before.
+    A vector of up to four numbers becomes a tuple of them. Anything else becomes text: an array its shape. `report`
+    then gets the reason, unless it was text before.
     """
     if is_plain(value):
         return value  # type: ignore[no-any-return]  # that is what was asked
     text = ""
     try:
-        shape = tuple(getattr(value, "shape", ()))
+        shape = _shape(value)
+        if _is_short(shape):
+            return _values(value)
         if math.prod(shape) == 1:
             return _item(value)
-        text = "[" + "×".join(map(str, shape)) + "]"
+        if hasattr(value, "shape"):
+            text = "[" + "×".join(map(str, shape)) + "]"
         problem = f"shape {shape}"
     except (Exception, SystemExit) as error:  # whatever the object does, it must cost no more than its own metric
         if from_signal(error):
@@ -42,7 +48,36 @@ def plain(value: Any, report: Report = lambda _: None) -> Plain:
     return text or text_of(value)
 
 
+def _shape(value: Any) -> tuple[Any, ...]:
+    is_list = isinstance(value, (list, tuple)) and not hasattr(value, "shape")
+    return (len(value),) if is_list else tuple(getattr(value, "shape", ()))
+
+
+def _is_short(shape: tuple[Any, ...]) -> bool:
+    """Whether this is the shape of a vector that is shown by its values."""
+    return len(shape) == 1 and 1 < shape[0] <= _FEW
+
+
+def _values(vector: Any) -> tuple[bool | int | float, ...]:
+    """The numbers of a short vector.
+
+    Raises:
+        TypeError: if they are no numbers.
+    """
+    if isinstance(vector, Mean):
+        return vector.values()
+    if not hasattr(vector, "tolist") and hasattr(vector, "numpy"):
+        vector = vector.numpy()
+    found = [plain(each) for each in (vector.tolist() if hasattr(vector, "tolist") else vector)]
+    numbers = tuple(each for each in found if isinstance(each, (bool, int, float)))
+    if len(numbers) < len(found):
+        raise TypeError(f"not all are numbers: {vector}")
+    return numbers
+
+
 def _item(value: Any) -> bool | int | float:
+    if isinstance(value, (list, tuple)):
+        (value,) = value
     if not hasattr(value, "item") and hasattr(value, "numpy"):
         value = value.numpy()  # TensorFlow's have no item() of their own
     if hasattr(value, "item"):
@@ -67,8 +102,8 @@ def is_deleted(value: Any) -> bool:
 def device_of(value: Any) -> str:
     """The kind of device (``cuda``, ``mps``) that only the thread that computed `value` may fetch its number from.
 
-    That is so of torch's scalars that are not on the CPU, of means of them, and of lists that are shown as text; "" of
-    all others, such as larger tensors, of which nothing but the shape is shown.
+    That is so of torch's scalars and short vectors that are not on the CPU, of means of them, and of lists of them; ""
+    of all others, such as larger tensors, of which nothing but the shape is shown.
     """
     if is_plain(value):
         return ""
@@ -77,7 +112,7 @@ def device_of(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return next(filter(None, map(_device, value)), "")
     device = _device(value)
-    return device if device and math.prod(value.shape) == 1 else ""
+    return device if device and (math.prod(value.shape) == 1 or _is_short(tuple(value.shape))) else ""
 
 
 def _device(value: Any) -> str:
@@ -113,9 +148,17 @@ class Mean:
     def item(self) -> float:
         """Return the mean as a number."""
         total, weight = plain(self.total), plain(self.weight)
-        if isinstance(total, str) or isinstance(weight, str) or total is None or weight is None:
+        if not isinstance(total, (int, float)) or not isinstance(weight, (int, float)):
             raise TypeError(f"a sum of {total}")
         return total / weight if weight else math.nan
+
+    def values(self) -> tuple[float, ...]:
+        """Return the means of a short vector."""
+        totals, weights = _values(self.total), plain(self.weight)
+        each = weights if isinstance(weights, tuple) else (weights,) * len(totals)
+        if not all(isinstance(weight, (int, float)) for weight in each):
+            raise TypeError(f"a weight of {weights}")
+        return tuple(t / w if w else math.nan for t, w in zip(totals, each, strict=True))  # type: ignore[operator]  # numbers
 
     def plus(self, value: Any, weight: Any) -> Mean:
         """Return the mean with one more value."""

@@ -52,6 +52,10 @@ class StageView:
         summary: whether the user has asked to be shown `spent`.
         run: names the outermost stage, also among other processes.
         note: a remark on the stage at this moment.
+        names: what people see some of `metrics` called, by the metrics' own names.
+        formats: how numbers of `metrics` are formatted, by names or patterns; the first one that matches counts.
+        per_unit: what a unit consists of, as the user says: names and numbers, such as 32 samples.
+        batch: how many samples a unit has, as the data says; 0 if unknown.
     """
 
     key: int
@@ -82,6 +86,10 @@ class StageView:
     summary: bool = False
     run: str = ""
     note: str = ""
+    names: tuple[tuple[str, str], ...] = ()
+    formats: tuple[tuple[str, str], ...] = ()
+    per_unit: tuple[tuple[str, float], ...] = ()
+    batch: int = 0
 
     @property
     def stands_at(self) -> float:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+from collections.abc import Callable
 
 from ..system.cells import cells, without_escapes
 from ..system.warnings import text_of
+from .names import distinct
 from .scalars import plain
-from .snapshot import Metrics, StageView
+from .settings import format_of
+from .snapshot import StageView
 
 # Characters that could move the cursor, break a line, or make text look other than it is stored: control characters,
 # separators of lines and paragraphs, bidirectional controls, invisible characters and surrogates.
 _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
 )
+LONGEST_NAME = 1000
+"""The most characters of a metric's name in a file."""
+
+_LARGE = 10**6  # counts from here on are shown as thousands and millions
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 def clean(text: object, limit: int = 80) -> str:
-    """Return `text` as one line of harmless characters, at most `limit` of them."""
-    # Cut before matching, so that a text of megabytes costs no more than a short one.
-    line = _HARMFUL.sub(" ", text_of(text)[: 2 * limit]).strip()
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    """Return `text` as one line of harmless characters, at most `limit` of them; it is cut in the middle."""
+    whole = text_of(text)
+    if len(whole) > 4 * limit:  # before matching, so that a text of megabytes costs no more than a short one
+        whole = whole[: 2 * limit] + whole[-2 * limit :]
+    line = _HARMFUL.sub(" ", whole).strip()
+    head = limit // 2
+    return line if len(line) <= limit else f"{line[:head]}…{line[len(line) - (limit - 1 - head) :]}"
 
 
 def printed(text: str, limit: int = 1000) -> str:
@@ -43,19 +55,33 @@ def pad(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
-def number(value: object) -> str:
+def number(value: object, form: str = "") -> str:
     """Return a metric's value as text whose length changes as little as possible.
 
     Whole numbers stay whole. Others take six characters from 0.001 to 99999, and scientific notation beyond. An array
-    or tensor of one element (of any framework) is shown as that element, a larger one by its shape, and anything else
-    by its own text, cut short.
+    or tensor of one element (of any framework) is shown as that element, a short vector by its values, a larger one by
+    its shape, and anything else by its own text, cut short. Numbers are formatted as `form` says, if it says anything.
     """
     found = plain(value)
+    if isinstance(found, tuple):
+        return f"[{', '.join(number(each, form) for each in found)}]"
     if isinstance(found, str):
         return clean(found, 24)
     if found is None or isinstance(found, bool):
         return str(found)
-    return _whole(found) if isinstance(found, int) else _real(found)
+    formatted = _formatted(found, form) if form else ""
+    return formatted or (_whole(found) if isinstance(found, int) else _real(found))
+
+
+def _formatted(value: float, form: str) -> str:
+    """The number in this format of Python's; "" if it has no such form."""
+    try:
+        if not math.isfinite(value):
+            return ""
+        is_for_integers = form[-1] in "bcdoxX"
+        return clean(format(round(value) if is_for_integers else value, form), 40)
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _whole(value: int) -> str:
@@ -118,17 +144,81 @@ def percentage(view: StageView) -> str:
     return "" if view.fraction is None else f"{math.floor(view.fraction * 100 + 1e-9)}%"
 
 
-def count(view: StageView) -> str:
-    """Return ``done/total``, with the outcome if the stage ended early: ``stopped at 3/10``."""
-    total = "?" if view.total is None else str(view.total)
-    at = f"{view.done if view.shown is None else view.shown:>{len(total)}}/{total}"
+def count(view: StageView, *, exact: bool = False) -> str:
+    """Return ``done/total``, with the outcome if the stage ended early: ``stopped at 3/10``.
+
+    Large counts are shown as ``1.2M/3.4M`` and bytes as ``1.6/3.2 GB``, rounded down; `exact` counts are whole numbers.
+    """
+    done = view.done if view.shown is None else view.shown
+    largest = max(done, view.total or 0)
+    text: Callable[[int], str] = str
+    unit, width = "", 1
+    if view.unit == "B" and not exact:
+        power = _power(largest)
+        text, unit = functools.partial(_tenths, power=power), f" {_PREFIXES[power]}B"
+    elif largest >= _LARGE and not exact:
+        text, width = _abbreviated, 1 if view.total is None else len("12.3M")
+    total = "?" if view.total is None else text(view.total)
+    at = f"{text(done):>{max(width, len(total))}}/{total}{unit}"
     word = {"stopped": "stopped at ", "interrupted": "interrupted at ", "error": "failed at "}.get(view.outcome or "")
     return word + at.lstrip() if word else at
 
 
-def metric_texts(metrics: Metrics) -> list[str]:
-    """Return each metric as ``name=value``."""
-    return [f"{clean(name, 40).replace(' ', '_')}={number(value)}" for name, value in metrics]
+def _abbreviated(n: int) -> str:
+    """A count as ``532``, ``1.2k``, ``12.3M``, ``123M``, rounded down."""
+    power = _power(n)
+    whole = n // 1000**power
+    return f"{whole if whole >= 100 else _tenths(n, power)}{_PREFIXES[power]}"
+
+
+def _power(n: int) -> int:
+    """The largest power of 1000 that is not above `n`."""
+    return min((len(str(n)) - 1) // 3, len(_PREFIXES) - 1)
+
+
+def _tenths(n: int, power: int) -> str:
+    """`n` divided by this power of 1000, with one decimal, rounded down."""
+    tenths = n * 10 // 1000**power
+    return f"{tenths // 10}.{tenths % 10}" if power else str(n)
+
+
+def speed(view: StageView) -> str:
+    """Return the rate of a stage, which for bytes is such as ``3.12 MB/s``; "" if unknown."""
+    text = rate(view.rate, view.unit)
+    if view.unit != "B" or not text or view.rate is None or view.rate < 1:
+        return text
+    amount = _short(view.rate)
+    return f"{amount[:-1]} {amount[-1]}B/s" if amount[-1].isalpha() else f"{amount} B/s"
+
+
+def throughputs(view: StageView) -> list[str]:
+    """Return what goes through a stage in a second, of what the user has said its units consist of."""
+    return [f"{_short(view.rate * each)} {clean(name)}/s" for name, each in view.per_unit if view.rate]
+
+
+def known_throughput(view: StageView) -> str:
+    """Return the samples that go through a stage in a second, if the data says how many; "" if not."""
+    return f"{_short(view.rate * view.batch)} samples/s" if view.rate and view.batch and not view.per_unit else ""
+
+
+def metric_texts(view: StageView, longest: int | None = None) -> list[str]:
+    """Return each metric as ``name=value``; names are cut to `longest` columns such that they still differ."""
+    shown = _shown_metrics(tuple([str(name) for name, _ in view.metrics]), view.names, view.formats, longest)
+    return [f"{name}={number(value, form)}" for (name, form), (_, value) in zip(shown, view.metrics, strict=True)]
+
+
+@functools.lru_cache(100)  # a run has the same names again and again
+def _shown_metrics(
+    metrics: tuple[str, ...],
+    names: tuple[tuple[str, str], ...],
+    formats: tuple[tuple[str, str], ...],
+    longest: int | None,
+) -> list[tuple[str, str]]:
+    """What metrics are called and how they are formatted."""
+    renamed = dict(names)
+    found = tuple(clean(renamed.get(metric, metric), LONGEST_NAME) for metric in metrics)
+    forms = [format_of(metric, name, formats) for metric, name in zip(metrics, found, strict=True)]
+    return list(zip(distinct(found, longest) if longest else found, forms, strict=True))
 
 
 def eta(seconds: float | None, uncertain: bool = False) -> str:

@@ -10,12 +10,13 @@ from typing import Any, Literal, get_args
 
 from ..core.scalars import Plain
 from ..core.snapshot import Outcome, StageView
-from ..core.text import clean, printed
+from ..core.text import LONGEST_NAME, clean, printed
 from ..renderers.jsonl import LARGEST, LONGEST, VERSION
 
 _DEEPEST = 50  # stages within each other
 _LATEST = 250_000_000_000.0  # the year 9892, in seconds since the Unix epoch
-_MOST = 200  # metrics of a stage
+_MOST = 200  # names of a stage: its metrics, or what its time was spent on
+_LONGEST_VECTOR = 4
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read(line: bytes | str) -> Record | None:
 
 
 def _view(found: Mapping[str, Any], depth: int, run: str, run_eta: float | None) -> StageView:
-    done, total, spent = _natural(found["done"]), found["total"], found.get("spent") or {}
+    done, total, spent = _natural(found["done"]), found["total"], found.get("spent")
     return StageView(
         key=_natural(found["id"]),
         depth=depth,
@@ -102,7 +103,8 @@ def _view(found: Mapping[str, Any], depth: int, run: str, run_eta: float | None)
         rate=_number(found["rate"]),
         remaining=_number(found["eta"]),
         run_remaining=run_eta,
-        metrics=tuple((_text(name), _metric(value)) for name, value in [*found["metrics"].items()][:_MOST]),
+        metrics=tuple((_text(name, LONGEST_NAME), _metric(value)) for name, value in _items(found["metrics"])),
+        per_unit=tuple((_text(name), _number(each) or 0.0) for name, each in _items(found.get("per_unit"))),
         outcome=None if found["outcome"] is None else _one_of(get_args(Outcome), found["outcome"]),
         waiting=_number(found["waiting"]) or 0.0,
         data_share=min(1.0, _number(found["data"]) or 0.0),
@@ -111,15 +113,19 @@ def _view(found: Mapping[str, Any], depth: int, run: str, run_eta: float | None)
         usual=_number(found["usual"]) or 0.0,
         position=_number(found["position"]),
         stalled=bool(found["stalled"]),
-        spent=tuple((_text(name), _number(seconds) or 0.0) for name, seconds in [*spent.items()][:_MOST]),
+        spent=tuple((_text(name), _number(seconds) or 0.0) for name, seconds in _items(spent)),
         run=run,
     )
 
 
-def _text(value: object) -> str:
+def _items(found: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    return [*(found or {}).items()][:_MOST]
+
+
+def _text(value: object, limit: int = 80) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a string is wanted; got {value!r}")
-    return clean(value)
+    return clean(value, limit)
 
 
 def _natural(value: object) -> int:
@@ -138,6 +144,11 @@ def _number(value: object) -> float | None:
 
 
 def _metric(value: object) -> Plain:
+    if isinstance(value, list):
+        numbers = [_metric(each) for each in value[:_LONGEST_VECTOR]]
+        if not all(isinstance(each, (int, float)) for each in numbers):
+            raise TypeError(f"numbers are wanted; got {value!r}")
+        return tuple(numbers)  # type: ignore[arg-type]  # they are
     if isinstance(value, str):
         return float(value) if value in ("NaN", "Infinity", "-Infinity") else clean(value, 200)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST:

@@ -37,8 +37,11 @@ class BarRenderer(Renderer):
         """Draw a frame, finished epochs above it."""
         assert self.output is not None
         width = self.output.size[0] - 1  # a full last column would make some terminals wrap
-        bars = rows(snapshot.stages, width)
-        self.output.draw(lines_above(snapshot, width), self.bar_lines(bars, width))
+        bars = rows(snapshot.stages, width, self.output.room)
+        lines: list[str] = []
+        for line, bar in zip(self.bar_lines(bars, width), bars, strict=False):  # no lines if they draw themselves
+            lines += [line, bar.below] if bar.below else [line]
+        self.output.draw(lines_above(snapshot, width), lines)
 
     def close(self) -> None:
         """End the run, and leave its last state."""

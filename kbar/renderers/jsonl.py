@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.scalars import Plain, plain
 from ..core.snapshot import Event, Message, StageView
-from ..core.text import clean, count, printed
+from ..core.text import LONGEST_NAME, clean, count, printed
 from ..system.worker import Worker
 from .lines import LineRenderer
 
@@ -41,6 +41,7 @@ _KEYS = {
     "total": "total",
     "position": "position",
     "metrics": "metrics",
+    "per_unit": "per_unit",
     "rate": "rate",
     "eta": "remaining",
     "uncertain": "uncertain",
@@ -67,7 +68,7 @@ def record_of(event: Event, worker: Worker) -> dict[str, Any]:
         "run_eta": _json(event.stage.run_remaining),
         "spent": {name: _json(seconds) for name, seconds in view.spent} if view.spent else None,
         "above": [_stage(each) for each in above],
-        "text": f"resumes at {count(view).strip()}" if event.kind == "resume" else None,
+        "text": f"resumes at {count(view, exact=True).strip()}" if event.kind == "resume" else None,
     }
 
 
@@ -101,14 +102,16 @@ def _json(value: Any) -> Any:
     """An attribute of a stage as JSON value: times, rates and shares are rounded to the millionth."""
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
-    if isinstance(value, tuple):  # metrics
-        return {clean(name, 200): metric(each) for name, each in value}
+    if isinstance(value, tuple):  # metrics, and what a unit consists of
+        return {clean(name, LONGEST_NAME): metric(each) for name, each in value}
     return value
 
 
-def metric(value: object) -> Plain:
+def metric(value: object) -> Plain | list[Plain | list[Any]]:
     """A metric's value as JSON value. What is not finite is text, as JSON has no numbers for it."""
     found = plain(value)
+    if isinstance(found, tuple):
+        return [metric(each) for each in found]
     if isinstance(found, str):
         return clean(found, 200)
     if found is None or isinstance(found, bool):

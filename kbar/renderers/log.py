@@ -11,12 +11,14 @@ from ..core.text import (
     data_fact,
     duration,
     eta,
+    known_throughput,
     metric_texts,
     percentage,
     printed,
-    rate,
+    speed,
     spent_facts,
     step_fact,
+    throughputs,
     took,
 )
 from ..core.throttle import ThrottleSpec
@@ -98,8 +100,9 @@ def _text(event: Event) -> str:
     words = [
         stage.path,
         *_happened(event.kind, stage),
-        *(text.replace(" ", "_") for text in metric_texts(stage.metrics)),
-        _field("rate", rate(stage.rate, stage.unit).replace(" ", "")),
+        *(text.replace(", ", ",").replace(" ", "_") for text in metric_texts(stage)),
+        _field("rate", speed(stage).replace(" ", "")),
+        *(_per_second(text) for text in (*throughputs(stage), known_throughput(stage)) if text),
         _field("elapsed", duration(stage.elapsed) if running else ""),
         _field("eta", eta(stage.remaining, stage.uncertain)),
         _field("run_eta", eta(stage.run_remaining, root.uncertain) if root else ""),
@@ -123,7 +126,13 @@ def _happened(kind: EventKind, stage: StageView) -> list[str]:
         return ["begins", "" if stage.total is None else f"total={stage.total}"]
     is_done = kind != "progress" and stage.outcome == "done" and stage.done == stage.total
     word = "resumes at" if kind == "resume" else "done" if is_done else ""
-    return [word, count(stage).strip(), percentage(stage)]
+    return [word, count(stage, exact=True).strip(), percentage(stage)]
+
+
+def _per_second(throughput: str) -> str:
+    """``9.98k samples/s`` as a field: ``samples=9.98k/s``."""
+    amount, name = throughput.removesuffix("/s").split(" ", 1)
+    return f"{name.replace(' ', '_')}={amount}/s"
 
 
 def _field(name: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import IO, Any
 
 from ..core.throttle import ThrottleSpec
@@ -49,11 +50,11 @@ class TqdmRenderer(BarRenderer):
     def bar_lines(self, bars: Sequence[Row], width: int) -> list[str]:
         """Each bar as tqdm draws it; none of those that draw themselves."""
         if self._own_bars is None:
-            return [self._line(row, width) for row in bars]
-        self._own_bars.draw(bars)
+            return [self._line(row) for row in bars]
+        self._own_bars.draw([replace(row, tail=f"{row.tail}  {row.below.strip()}".rstrip()) for row in bars])
         return []
 
-    def _line(self, row: Row, width: int) -> str:
+    def _line(self, row: Row) -> str:
         assert self.output is not None
         ascii = self.output.ascii
         bar = f"|{{bar:{row.bar - 2}}}|"
@@ -63,7 +64,7 @@ class TqdmRenderer(BarRenderer):
             n=row.view.stands_at,
             total=row.view.total,
             elapsed=row.view.elapsed,
-            ncols=width,
+            ncols=None,  # it fits; tqdm would cut it where marks take no column of their own
             ascii=ascii,
             bar_format=_format(row, bar),
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
 from numbers import Number, Real
-from typing import Any
+from typing import Any, Union
 
 from ..core.scalars import plain
 from ..system.warnings import from_signal
@@ -69,6 +70,23 @@ def _whole(value: Any) -> int | float | None:
     except (TypeError, ValueError):  # an array, a complex number, not a number
         return None
     return found if number == found else None
+
+
+PerUnit = Union[float, Mapping[str, float], None]
+"""How many samples a step has, or how many of anything by name."""
+
+
+def per_unit(name: str, value: Any) -> dict[str, float] | None:
+    """What a step consists of: numbers by name, without those that are 0; None if nothing is said."""
+    if value is None:
+        return None
+    parts = dict(value) if isinstance(value, Mapping) else {"samples": value}
+    for part, each in parts.items():
+        if not isinstance(part, str) or not part.strip() or isinstance(each, bool) or not isinstance(each, Real):
+            raise TypeError(f"{name} must be a number, or numbers by name such as {{'tokens': 4096}}; got {value!r}")
+        if not 0 <= float(each) <= _MOST:
+            raise ValueError(f"{name} must be from 0 to 10**18; got {value!r}")
+    return {part: float(each) for part, each in parts.items() if each}
 
 
 def check_weight(weight: Any) -> None:

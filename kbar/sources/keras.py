@@ -5,17 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 from ..core.outcome import outcome_of
 from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
-from ..options import Options, RendererSpec
+from ..options import MetricsSpec, Options, RendererSpec
 from ..system.warnings import failure
 from . import arguments
-from .lifetime import callback_list
+from .arguments import PerUnit
+from .lifetime import batch_size, callback_list
 from .runs import Runs
 
 try:
@@ -57,7 +58,14 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         throttle: when to draw between a stage's beginning and end, for every renderer that has
             no throttle of its own: `every`, `always`, `never`, or a callable ``Tick -> bool``.
         metrics: names or patterns (``["loss", "val_*"]``) of the metrics to show, in that order;
-            if None, as the stage around it does, or all of them.
+            or new names for some of them (``{"classification_head_accuracy": "cls acc"}``), which
+            leaves the others as they are and may also stand in the list; if None, as the stage
+            around it does, or all of them.
+        formats: how the numbers of metrics are formatted, by names or patterns, the first that
+            matches: ``{"lr": ".2e", "*acc*": ".1%"}``; if None, as in the stage around it.
+        samples_per_step: how many samples a step has, for a rate in samples/s; or how many of
+            anything (``{"tokens": 65_536}``); 0 for no such rate. If None, as many as Keras knows
+            of, where there is space for it.
         leave: what stays on screen: ``"epochs"`` (a line for each epoch, and the last state),
             ``"run"`` (the last state) or ``"none"``; if None, as the stage around it does, or
             ``"epochs"``.
@@ -82,7 +90,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         renderer: RendererSpec = "auto",
         *,
         throttle: ThrottleSpec | None = None,
-        metrics: Iterable[str] | None = None,
+        metrics: MetricsSpec | None = None,
+        formats: Mapping[str, str] | None = None,
+        samples_per_step: PerUnit = None,
         leave: Leave | None = None,
         capture: bool = True,
         pacing: bool | None = None,
@@ -90,7 +100,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         log_file: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
-        self._options = Options(renderer, throttle, metrics, leave, capture, pacing, summary, log_file)
+        self._options = Options(renderer, throttle, metrics, formats, leave, capture, pacing, summary, log_file)
+        self._per_step = arguments.per_unit("samples_per_step", samples_per_step)
         self._runs = Runs()
 
     @property
@@ -160,7 +171,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         elif not run.tests:
             if not self.async_safe:  # else steps are still to come from Keras's thread pool
                 run.end_train(_stops(self))
-            run.begin_validation(_validation_steps(self))
+            run.begin_validation(*_validation(self))
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Count all steps up to the one with index `batch` as done."""
@@ -198,9 +209,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     def _begin(self, kind: str, unit: str, total: str) -> None:
         params = self.params or {}
-        self._runs.begin(
-            kind, unit, arguments.known(params.get(total)), arguments.known(params.get("steps")), self._options
-        )
+        counted, steps = arguments.known(params.get(total)), arguments.known(params.get("steps"))
+        self._runs.begin(kind, unit, counted, steps, self._options, self._per_step)
 
 
 def _computes_on_accelerator() -> bool:
@@ -233,12 +243,12 @@ def _stops(bar: ProgressBar) -> bool:
     return bool(getattr(_model(bar), "stop_training", False))
 
 
-def _validation_steps(bar: ProgressBar) -> int | None:
-    """How many steps the validation that begins has; None if unknown."""
+def _validation(bar: ProgressBar) -> tuple[int | None, int]:
+    """How many steps the validation that begins has, None if unknown; and the size of its batches, 0 if unknown."""
     # Keras tells callbacks the steps of the training only. The iterator that it validates with knows more.
     # For what it does not know it says None, -1 or -2.
     iterator = getattr(_model(bar), "_eval_epoch_iterator", None)
-    return arguments.known(getattr(iterator, "num_batches", None))
+    return arguments.known(getattr(iterator, "num_batches", None)), batch_size(iterator)
 
 
 def _later_callbacks_add_logs(bar: ProgressBar) -> bool:

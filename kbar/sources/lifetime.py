@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import sys
 import threading
 import weakref
@@ -227,6 +228,7 @@ class Call:
 
     Attributes:
         validates: whether an epoch, by its number from 0, has a validation.
+        batch_size: how many samples a step has; 0 if unknown.
     """
 
     def __init__(self, hooks: object, frame: FrameType) -> None:
@@ -238,6 +240,7 @@ class Call:
         self._method = FrameMark(method) if method else None
         self._outside = FrameMark(outside, anywhere=method is None)
         self.validates = _validation_of(method)
+        self.batch_size = batch_size(method.f_locals.get("epoch_iterator")) if method else 0
 
     @property
     def hooks(self) -> object:
@@ -258,6 +261,15 @@ def callback_list() -> tuple[object, FrameType] | None:
     while frame and not (_is_keras(frame) and frame.f_globals["__name__"].endswith(".callback_list")):
         frame = frame.f_back
     return (frame.f_locals["self"], frame) if frame else None
+
+
+def batch_size(iterator: object) -> int:
+    """How many samples a batch has that this iterator of Keras gives; 0 if unknown."""
+    try:
+        size = operator.index(iterator.data_adapter.batch_size)  # type: ignore[attr-defined]  # if it is Keras's
+    except Exception:  # it does not say, or it is another version's
+        return 0
+    return max(0, size)
 
 
 def _is_keras(frame: FrameType) -> bool:

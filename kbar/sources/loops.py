@@ -33,7 +33,7 @@ def loop(
         epochs: how many there are; None for as many as it takes until `break`.
         label: what the bar is called.
         initial_epoch: the epoch to begin with, counted from 0.
-        options: `renderer`, `throttle`, `metrics`, `leave`, `capture`, `pacing`, `summary` and
+        options: `renderer`, `throttle`, `metrics`, `formats`, `leave`, `capture`, `pacing`, `summary` and
             `log_file`, as `ProgressBar` takes them.
 
     Raises:
@@ -134,6 +134,7 @@ class Epoch(Logs):
         total: int | None = None,
         initial: int = 0,
         unit: str = "step",
+        samples_per_step: arguments.PerUnit = None,
     ) -> Iterator[T]:
         """The items of `iterable`, with a bar around the loop over them.
 
@@ -148,6 +149,8 @@ class Epoch(Logs):
             initial: how many were done in an earlier run, and are not in `iterable`; they count
                 into neither rate nor remaining time.
             unit: what an item is, singular.
+            samples_per_step: how many samples an item has, for a rate in samples/s; or how many of
+                anything (``{"tokens": 65_536}``).
 
         Raises:
             TypeError, ValueError: naming the argument, what was given and what is allowed.
@@ -157,6 +160,7 @@ class Epoch(Logs):
         label, unit = arguments.text("stage", stage), arguments.text("unit", unit)
         count = arguments.total("total", total)
         first = arguments.initial(initial, count)
+        parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
         self._check_open()
 
         def begin(feed: Feed[T]) -> Stage:
@@ -173,6 +177,7 @@ class Epoch(Logs):
                 source=feed,
                 owner=feed,
             )
+            phase.counts.per_unit = tuple(parts.items())
             self._phases.append(phase)
             return phase
 

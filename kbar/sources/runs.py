@@ -19,6 +19,7 @@ class Run:
     Args:
         call: the call itself; None if its hooks are called by hand.
         steps: how many steps an epoch has, None if unknown.
+        per_step: what a step consists of, as the user says; None if the data is to say how many samples it has.
 
     Attributes:
         stage: the stage of the whole run.
@@ -27,13 +28,25 @@ class Run:
         epoch: the number of the running epoch, from 0; None between epochs.
     """
 
-    def __init__(self, kind: str, stage: Stage, call: Call | None, steps: int | None) -> None:
+    def __init__(
+        self, kind: str, stage: Stage, call: Call | None, steps: int | None, per_step: dict[str, float] | None
+    ) -> None:
         self.kind, self.stage, self.call, self._steps = kind, stage, call, steps
         self.display = current()  # looked up by each batch
         self.train: Stage | None = None
         self.tests: Stage | None = None if kind == "fit" else stage
         self.epoch: int | None = None
         self._was_cut = False  # whether the running epoch's training was stopped before its last step
+        self._per_step, self._batch_size = per_step, call.batch_size if call else 0
+        if self.tests:
+            self._describe_steps(self.tests, self._batch_size)
+
+    def _describe_steps(self, stage: Stage, batch_size: int) -> None:
+        """Say what the steps of `stage` consist of."""
+        if self._per_step is None:
+            stage.counts.batch = batch_size
+        else:
+            stage.counts.per_unit = tuple(self._per_step.items())
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin epoch number `epoch`, from 0."""
@@ -45,6 +58,7 @@ class Run:
         self.train = self.display.begin(
             "train", title=f"epoch {epoch + 1}", unit="step", total=self._steps, parent=self.stage, phase=True
         )
+        self._describe_steps(self.train, self._batch_size)
 
     def end_train(self, stops: bool = False) -> None:
         """End the epoch's training, if it has not ended yet; `stops` if Keras was asked to stop."""
@@ -54,9 +68,10 @@ class Run:
             self.display.end(self.train, "stopped" if self._was_cut else self.train.own_end)
             self.train = None
 
-    def begin_validation(self, steps: int | None) -> None:
-        """Begin the epoch's validation, of `steps` steps."""
+    def begin_validation(self, steps: int | None, batch_size: int) -> None:
+        """Begin the epoch's validation, of `steps` steps of `batch_size` samples."""
         self.tests = self.display.begin("validation", unit="step", total=steps, parent=self.stage, phase=True)
+        self._describe_steps(self.tests, batch_size)
 
     def end_validation(self, logs: Mapping[str, Any] | None) -> None:
         """End the epoch's validation, if there was one."""
@@ -94,7 +109,15 @@ class Runs:
         self.top: Any = _NoRun()  # a `Run` or `_NoRun`, so that the batch hooks need no check for None
         self._open: list[Run] = []  # outermost first
 
-    def begin(self, kind: str, unit: str, total: int | None, steps: int | None, options: Options) -> None:
+    def begin(
+        self,
+        kind: str,
+        unit: str,
+        total: int | None,
+        steps: int | None,
+        options: Options,
+        per_step: dict[str, float] | None,
+    ) -> None:
         """Begin a run; if another `ProgressBar` has begun it already, only add targets to its stage."""
         found = callback_list()
         if found:
@@ -109,7 +132,7 @@ class Runs:
             current().end(running, "error")
         call = Call(*found) if found else None
         stage = current().begin(kind, unit=unit, total=total, options=options, owner=call)
-        self._open = [*(r for r in self._open if not r.stage.outcome), Run(kind, stage, call, steps)]
+        self._open = [*(r for r in self._open if not r.stage.outcome), Run(kind, stage, call, steps, per_step)]
         self.top = self._open[-1]
 
     def find(self, *kinds: str) -> Run | None:

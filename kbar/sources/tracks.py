@@ -28,6 +28,7 @@ def track(
     total: int | None = None,
     initial: int = 0,
     unit: str = "it",
+    samples_per_step: arguments.PerUnit = None,
     **options: Unpack[DisplayOptions],
 ) -> Track[T]:
     """The items of `iterable`, with a bar around the loop over them; ``async for`` does as well.
@@ -42,6 +43,7 @@ def track(
         initial: how many were done in an earlier run, and are not in `iterable`; they count into neither rate nor
             remaining time.
         unit: what an item is, singular.
+        samples_per_step: how many samples an item has, as `epoch.steps` takes it.
         options: as `loop` takes them.
 
     Raises:
@@ -49,7 +51,9 @@ def track(
     """
     arguments.check_iterable(iterable, "__iter__", "__getitem__", "__aiter__")
     total = arguments.total("total", total)
-    return Track(iterable, label, total, arguments.initial(initial, total), unit, options_of(options))
+    first = arguments.initial(initial, total)
+    parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
+    return Track(iterable, label, total, first, unit, tuple(parts.items()), options_of(options))
 
 
 class Track(Logs, Generic[T]):
@@ -62,9 +66,11 @@ class Track(Logs, Generic[T]):
         total: int | None,
         initial: int,
         unit: str,
+        per_unit: tuple[tuple[str, float], ...],
         options: Options,
     ) -> None:
         self._iterable, self._total, self._initial = iterable, total, initial
+        self._per_unit = per_unit
         self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
         self._options = options
         self._logged = Logged()
@@ -112,6 +118,7 @@ class Track(Logs, Generic[T]):
             source=feed,
             owner=None if self._in_block else feed,
         )
+        stage.counts.per_unit = self._per_unit
         if self._in_block:
             self._loops = [(f, s) for f, s in self._loops if not s.outcome] + [(feed, stage)]
         if not self._latest:  # what was logged for another loop says nothing of this one

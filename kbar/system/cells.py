@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-import unicodedata
+from collections.abc import Callable
 
 # Escape sequences: control sequences, those with a text (a title, a link), and those of two characters.
 _ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
@@ -20,9 +21,15 @@ def without_escapes(text: str) -> str:
 
 def cells(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return len(text) if text.isascii() else _rich_width()(text)
+
+
+@functools.cache
+def _rich_width() -> Callable[[str], int]:
+    """The measure of rich, which knows which marks take no column; most text is ASCII and does not need it."""
+    from rich.cells import cell_len
+
+    return cell_len
 
 
 def column_after(text: str, column: int) -> int:

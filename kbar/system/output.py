@@ -71,6 +71,11 @@ class Output:
         self._name = next((name for name in ("stdout", "stderr") if getattr(sys, name) is stream), "")
         self._last: Sequence[str] = ()
 
+    @property
+    def room(self) -> int | None:
+        """How many lines of bars can be seen; None if there is no limit."""
+        return None
+
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
         """Write the lines `above` the bars. The bars themselves are written by `keep_bars` only."""
         self._last = bars

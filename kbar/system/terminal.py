@@ -58,6 +58,18 @@ def _reads_terminal(thread: threading.Thread) -> bool:
     return False
 
 
+def _gap(rows: int) -> int:
+    """How many blank rows there are above the bars."""
+    return 1 if rows > 3 else 0
+
+
+def _visible(bars: Sequence[str], room: int) -> Sequence[str]:
+    """The bars that can be seen, and a line that says how many more there are."""
+    if len(bars) <= room or room == 1:
+        return bars[:room]
+    return [*bars[: room - 1], f"… {len(bars) - room + 1} more"]
+
+
 class Terminal(Output):
     """A terminal: the cursor stays at the end of the printed text, and bars lie below it.
 
@@ -89,8 +101,8 @@ class Terminal(Output):
         with self.lock:
             self._last = bars
             columns, rows = self.size
-            self._gap = gap = 1 if rows > 3 else 0
-            shown = bars[: max(1, rows - 1 - gap)]
+            self._gap = gap = _gap(rows)
+            shown = _visible(bars, self.room)
             room = gap + len(shown)
             frame = [self._permanent(above)]
             if above:
@@ -107,6 +119,12 @@ class Terminal(Output):
             self.write("".join(frame))
             self._shows_bars = bool(shown)
             self.frames_drawn += 1
+
+    @property
+    def room(self) -> int:
+        """How many lines of bars can be seen."""
+        rows = self.size[1]
+        return max(1, rows - 1 - _gap(rows))
 
     @property
     def _is_direct(self) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kbar.core.snapshot import StageView
 from kbar.core.text import clean
-from kbar.renderers.layout import ended_line, rows
+from kbar.renderers.layout import ended_lines, rows
 from kbar.system.cells import cells
 
 from ..core.test_text import view
@@ -46,8 +46,11 @@ views = st.builds(
 def test_every_line_fits_its_width(stages: list[StageView], width: int) -> None:
     for row in rows(stages, width):
         assert cells(row.title) + 1 + row.bar + 1 + cells(row.tail) <= width
+        assert cells(row.below) <= width
     for stage in stages:
-        assert cells(ended_line(stage, width)) <= width
+        lines = ended_lines(stage, width)
+        assert 1 <= len(lines) <= 2
+        assert all(cells(line) <= width for line in lines)
 
 
 @given(st.lists(views, min_size=2, max_size=4), st.integers(60, 300))
@@ -58,17 +61,18 @@ def test_bars_are_aligned(stages: list[StageView], width: int) -> None:
 
 
 def test_a_title_of_wide_characters_is_cut_at_a_whole_one() -> None:
-    assert rows([view(title="训练训练训练训练训练")], 40)[0].title == "训练训练… "
+    assert rows([view(title="训练训练训练训练训练")], 40)[0].title == "训练…训练 "
 
 
 def test_an_epochs_line_leaves_out_where_time_went_last() -> None:
     """And of that the smallest share first."""
     spent = (("first", 1.0), ("steps", 20.0), ("validation", 0.5), ("other", 9.0))
     metrics = tuple((f"metric_{i}", 0.5) for i in range(4))
-    epoch = view(title="epoch 1/4", outcome="done", summary=True, spent=spent, metrics=metrics)
-    assert "steps 20s  validation 0.50s  other 9.0s" in ended_line(epoch, 80)
-    assert ended_line(epoch, 36) == "epoch 1/4  steps 20s  other 9.0s"
-    assert "metric_0" in ended_line(epoch, 120)
+    epoch = view(title="epoch 1/4", done=500, outcome="done", summary=True, spent=spent, metrics=metrics)
+    assert "steps 20s  validation 0.50s  other 9.0s" in " ".join(ended_lines(epoch, 80))
+    assert ended_lines(epoch, 36) == ["epoch 1/4  +4  first 1.0s  steps 20s", "           other 9.0s"]
+    assert ended_lines(epoch, 24) == ["epoch 1/4  +4  steps 20s", "  other 9.0s"]
+    assert "metric_0" in ended_lines(epoch, 120)[0]
 
 
 def test_a_note_stands_right_behind_the_metrics() -> None:

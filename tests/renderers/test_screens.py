@@ -137,9 +137,10 @@ def test_after_a_resize_lines_fit_again(renderer: str, clock: FakeClock) -> None
         terminal.resize(columns)
         run.advance_to(run.done + 100, current().clock(), {"loss": 0.5, "accuracy": 0.25, "precision": 0.125})
         clock.advance(0.2)
-        (line,) = [text for text in terminal.text.splitlines() if text]
-        assert len(line) < columns
+        line, *below = [text for text in terminal.text.splitlines() if text]
+        assert all(len(text) < columns for text in (line, *below))
         assert line.startswith("evaluate")
+        assert len(below) == (columns < 100)
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
@@ -197,11 +198,12 @@ def test_text_that_looks_like_markup_or_escapes_is_shown_as_text(renderer: str, 
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
-def test_more_bars_than_lines_stay_within_the_screen(renderer: str, clock: FakeClock) -> None:
+def test_more_bars_than_lines_stay_within_the_screen_and_say_so(renderer: str, clock: FakeClock) -> None:
     terminal = VirtualTerminal(80, 4)
     stages = [current().begin(f"level {n}", unit="it", total=5, options=open_on(terminal, renderer)) for n in range(8)]
     clock.advance(0.5)
     assert terminal.text.splitlines()[2].startswith("level 0")
+    assert terminal.text.splitlines()[3] == "… 7 more"
     current().end(stages[0], "stopped")
     assert "stopped at 0/5" in terminal.text
 

@@ -25,7 +25,7 @@ from kbar.core.snapshot import Event, EventKind, Snapshot, StageView
 from kbar.display.process import current
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
-from ..helpers import RENDERERS, Boom, epochs, lines_of, views
+from ..helpers import RENDERERS, Boom, epochs, last, lines_of, views
 
 keras = pytest.importorskip("keras", reason="these are runs of Keras")
 np = pytest.importorskip("numpy")
@@ -1896,3 +1896,52 @@ def test_a_failed_loop_driven_by_hand_makes_way_for_another_bar(t: Trial) -> Non
     assert [(e.stage.depth, e.stage.outcome) for e in other.events] == [(0, None), (0, "done")]
     assert [(done, total) for done, total, _ in t.ends("train")] == [(3, 5)]
     assert [outcome for _, _, outcome in t.ends("fit")] == ["error"]
+
+
+# What a step consists of.
+
+
+def test_the_size_of_a_batch_is_taken_from_arrays(
+    model: keras.Model, bar: kbar.ProgressBar, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    """For training, validation, `evaluate` and `predict`; but a run of epochs has none."""
+    fit(model, bar, frames(clock), **ARRAYS, epochs=2, validation_split=0.25)
+    evaluate(model, bar, frames(clock), **{**ARRAYS, "batch_size": 8})
+    model.predict(X, batch_size=20, verbose=0, callbacks=[bar, frames(clock)])
+    shown = {label: last(renderer, label).batch for label in ("fit", "train", "validation", "evaluate", "predict")}
+    assert shown == {"fit": 0, "train": 4, "validation": 4, "evaluate": 8, "predict": 20}
+    assert [epoch.batch for epoch in epochs(renderer)] == [4, 4]
+
+
+def test_a_dataset_does_not_say_how_large_its_batches_are(
+    model: keras.Model, bar: kbar.ProgressBar, clock: FakeClock, renderer: RecordingRenderer
+) -> None:
+    fit(model, bar, frames(clock), validation_data=FEW)
+    assert {view.batch for snapshot in renderer.snapshots for view in snapshot.stages} == {0}
+
+
+def test_what_the_user_says_of_a_step_comes_before_what_the_data_says(model: keras.Model, clock: FakeClock) -> None:
+    for said, per_unit in ((16, (("samples", 16),)), ({"tokens": 64}, (("tokens", 64),)), (0, ())):
+        drawn = RecordingRenderer(screen=True)
+        bar = kbar.ProgressBar(drawn, samples_per_step=said)
+        fit(model, bar, frames(clock), **ARRAYS, validation_data=(X, Y))
+        shown = {
+            label: (view.batch, view.per_unit)
+            for label in ("fit", "train", "validation")
+            for view in [last(drawn, label)]
+        }
+        assert shown == {"fit": (0, ()), "train": (0, per_unit), "validation": (0, per_unit)}
+
+
+def test_samples_per_second_are_shown_where_there_is_space(model: keras.Model, clock: FakeClock) -> None:
+    for columns, shown in ((140, True), (80, False)):
+        terminal = VirtualTerminal(columns, 24)
+        bar = kbar.ProgressBar(kbar.RichRenderer(file=terminal))
+        seen: list[str] = []
+
+        def look(batch: int, logs: object = None, seen: list[str] = seen, terminal: VirtualTerminal = terminal) -> None:
+            seen.append(terminal.text)
+
+        fit(model, bar, frames(clock), on(train_batch_end=look), **ARRAYS)
+        assert ("20.0 samples/s" in seen[-1]) is shown
+        assert "22.2 samples/s" in terminal.text.splitlines()[0]

@@ -810,7 +810,9 @@ class _Unreadable:
         return "somewhere"
 
 
-@pytest.mark.parametrize(("value", "shown"), [(_Unreadable(), "=somewhere"), (Grid(), "=[2×3]"), ([1, 2], "=[1, 2]")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(_Unreadable(), "=somewhere"), (Grid(), "=[2×3]"), ([*range(5)], "=[0, 1, 2, 3, 4]")]
+)
 def test_what_is_no_number_is_shown_as_text_and_told_once(value: object, shown: str, clock: FakeClock) -> None:
     terminal = VirtualTerminal(120, 20)
     with (

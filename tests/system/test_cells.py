@@ -14,6 +14,11 @@ def test_wide_characters_take_two_columns() -> None:
     assert cells("e\u0301") == 1
 
 
+@pytest.mark.parametrize(("text", "columns"), [("กี่", 1), ("ฝึก", 2), ("ຝຶກ", 2), ("ហ្វឹក", 3), ("ތަމްރީން", 4)])
+def test_marks_above_and_below_take_none(text: str, columns: int) -> None:
+    assert cells(text) == columns
+
+
 @pytest.mark.parametrize(
     ("text", "before", "after"),
     [

@@ -83,10 +83,10 @@ def test_at_the_end_of_the_screen_nothing_is_lost() -> None:
     assert "second" not in terminal.text
 
 
-def test_more_bars_than_rows_show_the_outer_ones() -> None:
+def test_more_bars_than_rows_show_the_outer_ones_and_say_how_many_more() -> None:
     terminal = VirtualTerminal(40, 6)
     output_of(terminal).draw([], [f"bar {n}" for n in range(9)])
-    assert terminal.text.split("\n") == ["", "", "bar 0", "bar 1", "bar 2", "bar 3"]
+    assert terminal.text.split("\n") == ["", "", "bar 0", "bar 1", "bar 2", "… 6 more"]
 
 
 def test_lines_wait_for_a_line_that_is_begun_to_end() -> None:
