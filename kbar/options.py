@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, Union, get_args
 
 from . import renderers
-from .core.metrics import Selection
-from .core.stage import Leave
+from .core.settings import Leave, Settings
 from .core.throttle import Throttle, ThrottleSpec, as_throttle
 from .renderers import Renderer
 
@@ -30,13 +29,51 @@ class DisplayOptions(TypedDict, total=False):
     log_file: str | os.PathLike[str] | None
 
 
-class StageOptions(TypedDict):
-    """Those of the options that a stage hands on to the stages within it."""
+# Checks: each returns the value of an option to keep, or raises an exception that says what is allowed.
 
-    selection: Selection | None
-    leave: Leave | None
-    pacing: bool | None
-    summary: bool | None
+
+def _renderer(value: Any, name: str) -> Any:
+    items = _listed(value)
+    if not items:
+        raise ValueError(f"{name} must name at least one, 'none' for none; got {value!r}")
+    for item in items:
+        if isinstance(item, str):
+            renderers.check(item)
+        elif not isinstance(item, Renderer):
+            known = ", ".join(map(repr, renderers.names()))
+            raise TypeError(f"{name} must be one of {known}, a Renderer, or a list of them; got {item!r}")
+    if sum(r in renderers.SCREENS if isinstance(r, str) else r.screen for r in items) > 1:
+        raise ValueError(
+            f"{name} may have one for the screen, beside it logs to files, such as "
+            f"kbar.LogRenderer('train.log'); got {value!r}"
+        )
+    return value
+
+
+def _metrics(value: Any, name: str) -> tuple[str, ...]:
+    ordered = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Set, Mapping))
+    patterns = tuple(value) if ordered else ()  # an iterator would be empty the second time
+    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f"{name} must be a list of names or patterns such as 'val_*'; got {value!r}")
+    return patterns
+
+
+def _leave(value: Any, name: str) -> Any:
+    if value not in get_args(Leave):
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(Leave)))}; got {value!r}")
+    return value
+
+
+def _flag(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return value
+
+
+def _path(value: Any, name: str) -> str | os.PathLike[str]:
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a path; got {value!r}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -51,38 +88,28 @@ class Options:
         ImportError: if the library a renderer draws with is missing.
     """
 
-    renderer: RendererSpec = "auto"
-    throttle: ThrottleSpec | None = None
-    metrics: Iterable[str] | None = None
-    leave: Leave | None = None
-    capture: bool = True
-    pacing: bool | None = None
-    summary: bool | None = None
-    log_file: str | os.PathLike[str] | None = None
+    renderer: RendererSpec = field(default="auto", metadata={"check": _renderer})
+    throttle: ThrottleSpec | None = field(default=None, metadata={"check": as_throttle})
+    metrics: Iterable[str] | None = field(default=None, metadata={"check": _metrics})
+    leave: Leave | None = field(default=None, metadata={"check": _leave})
+    capture: bool = field(default=True, metadata={"check": _flag})
+    pacing: bool | None = field(default=None, metadata={"check": _flag})
+    summary: bool | None = field(default=None, metadata={"check": _flag})
+    log_file: str | os.PathLike[str] | None = field(default=None, metadata={"check": _path})
     log: Renderer | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
             if each.init and not (value is None and each.default is None):
-                object.__setattr__(self, each.name, _CHECKS[each.name](each.name, value))
+                object.__setattr__(self, each.name, each.metadata["check"](value, each.name))
         if self.log_file is not None:
             object.__setattr__(self, "log", renderers.for_file(self.log_file))
 
-    @property
-    def of_stages(self) -> StageOptions:
-        """What a stage needs to know; None for what holds for the stage around."""
-        return {
-            "selection": self.selection,
-            "leave": self.leave,
-            "pacing": self.pacing,
-            "summary": self.summary,
-        }
-
-    @property
-    def selection(self) -> Selection | None:
-        """Which metrics are shown; None for those that the stage around shows."""
-        return None if self.metrics is None else Selection(tuple(self.metrics))
+    def settings(self, around: Settings) -> Settings:
+        """The settings of a stage that begins with these options, within one that is shown as `around` says."""
+        own = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        return replace(around, **{name: value for name, value in own.items() if value is not None})
 
     def targets(self, screen_taken: bool) -> list[tuple[Renderer, Throttle]]:
         """The renderers, each with its throttle: its own, else the one asked for, else its default.
@@ -103,74 +130,11 @@ def options_of(given: DisplayOptions) -> Options:
     Raises:
         TypeError, ValueError, ImportError: as `Options` does, and for a name that is no option.
     """
-    allowed = [each.name for each in fields(Options) if each.init]
+    allowed = DisplayOptions.__annotations__
     for name in given:
         if name not in allowed:
             raise TypeError(f"there is no option {name!r}; display options are {', '.join(allowed)}")
     return Options(**given)
-
-
-# One check for each option: it returns the value to keep, or raises an exception that says what is allowed.
-
-
-def _check_renderer(name: str, value: Any) -> Any:
-    items = _listed(value)
-    if not items:
-        raise ValueError(f"{name} must name at least one, 'none' for none; got {value!r}")
-    for item in items:
-        if isinstance(item, str):
-            renderers.check(item)
-        elif not isinstance(item, Renderer):
-            known = ", ".join(map(repr, renderers.names()))
-            raise TypeError(f"{name} must be one of {known}, a Renderer, or a list of them; got {item!r}")
-    if sum(r in renderers.SCREENS if isinstance(r, str) else r.screen for r in items) > 1:
-        raise ValueError(
-            f"{name} may have one for the screen, beside it logs to files, such as "
-            f"kbar.LogRenderer('train.log'); got {value!r}"
-        )
-    return value
-
-
-def _check_throttle(name: str, value: Any) -> Throttle:
-    return as_throttle(value, name)
-
-
-def _check_metrics(name: str, value: Any) -> tuple[str, ...]:
-    ordered = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Set, Mapping))
-    patterns = tuple(value) if ordered else ()  # an iterator would be empty the second time
-    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
-        raise TypeError(f"{name} must be a list of names or patterns such as 'val_*'; got {value!r}")
-    return patterns
-
-
-def _check_leave(name: str, value: Any) -> Any:
-    if value not in get_args(Leave):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(Leave)))}; got {value!r}")
-    return value
-
-
-def _check_flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False; got {value!r}")
-    return value
-
-
-def _check_path(name: str, value: Any) -> str | os.PathLike[str]:
-    if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name} must be a path; got {value!r}")
-    return value
-
-
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "renderer": _check_renderer,
-    "throttle": _check_throttle,
-    "metrics": _check_metrics,
-    "leave": _check_leave,
-    "capture": _check_flag,
-    "pacing": _check_flag,
-    "summary": _check_flag,
-    "log_file": _check_path,
-}
 
 
 def _listed(value: Any) -> list[Any]:

@@ -123,12 +123,10 @@ class Counts:
         """Whether all there was to do is done, of a total that is known for certain."""
         return self._total is not None and not self._is_learned and self.done >= self._total
 
-    def confirm_total(self) -> bool:
-        """All is done: where the total was not certain, it is the position now. Return whether it was not certain."""
-        uncertain = self.total is None or self._is_learned or not self._firm
-        if uncertain:
+    def confirm_total(self) -> None:
+        """All is done: where the total was not certain, it is the position now."""
+        if self.total is None or self._is_learned or not self._firm:
             self._total, self._is_learned, self._firm = self.done, False, True
-        return uncertain
 
     def elapsed(self, now: float) -> float:
         """Seconds from the beginning to time `now`, or to the end."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .metrics import Logged
 from .pace import Pace
 
 
@@ -62,6 +63,10 @@ class EpochForecast:
         self._number = 0  # epochs that are over
         self._paces: dict[str, Pace] = {}  # seconds an epoch, by label
         self._phases: dict[str, float] = {}  # how many phases of each label there were in all
+        self.epoch_begins()
+
+    def epoch_begins(self) -> None:
+        """An epoch begins; the one before counts only if it is over."""
         self._over: dict[str, tuple[float, int]] = {}  # seconds and number of the running epoch's finished phases
         self._once = 0.0
 
@@ -79,7 +84,7 @@ class EpochForecast:
             pace = self._paces.setdefault(label, Pace(0.0, 0))
             pace.sample(pace.at + seconds, self._number)
             self._phases[label] = self._phases.get(label, 0.0) + number
-        self._over, self._once = {}, 0.0
+        self.epoch_begins()
 
     @property
     def rate(self) -> float | None:
@@ -144,17 +149,23 @@ class EpochForecast:
         return max(0.0, elapsed - self._once - sum(seconds for seconds, _ in self._over.values()))
 
 
-class TimeSpent:
-    """Where the time of the running epoch went, in seconds by name.
+class RunningEpoch:
+    """What is known of an epoch while it runs.
 
     The first phase is what an epoch is about (usually training): its time is told apart as ``first`` (the first
     execution), ``steps`` and ``data`` (waiting for it). Other phases go by their labels, and ``other`` is what remains,
     which callbacks take.
+
+    Attributes:
+        logged: what the epoch's line is to show if nobody reports its end; None if phases of it are yet to come.
+        is_left: whether the loop over the epochs was left half way through this one.
     """
 
     _OWN = ("first", "steps", "data", "other")
 
     def __init__(self) -> None:
+        self.logged: Logged | None = None
+        self.is_left = False
         self._seconds: dict[str, float] = {}
         self._main = ""
 
@@ -172,7 +183,6 @@ class TimeSpent:
     def _add(self, name: str, seconds: float) -> None:
         self._seconds[name] = self._seconds.get(name, 0.0) + max(0.0, seconds)
 
-    def epoch_over(self, took: float) -> tuple[tuple[str, float], ...]:
-        """The epoch is over after so many seconds; return where they went, and begin anew."""
-        spent, self._seconds = self._seconds, {}
-        return (*spent.items(), ("other", max(0.0, took - sum(spent.values()))))
+    def time_spent(self, took: float) -> tuple[tuple[str, float], ...]:
+        """Where the time of the epoch went, which took so many seconds: seconds by name."""
+        return (*self._seconds.items(), ("other", max(0.0, took - sum(self._seconds.values()))))

@@ -57,6 +57,7 @@ class Forecast:
 
     def start_epoch(self, now: float) -> None:
         """An epoch begins."""
+        self._epochs.epoch_begins()
         self._epoch_started = now
 
     def phase_over(self, phase: Forecast, now: float) -> None:

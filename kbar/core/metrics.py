@@ -1,39 +1,13 @@
-"""Metrics by name: which of them are shown, and how their numbers are fetched without harm to a run."""
+"""Metrics by name, and how their numbers are fetched without harm to a run."""
 
 from __future__ import annotations
 
-import fnmatch
-import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from .scalars import Plain, Tell, detached, device_of, is_capturing, is_deleted, is_plain, plain
-from .snapshot import Event, Message, Metrics, Snapshot, StageView
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which metrics are shown, and in which order: by the first pattern each name matches.
-
-    Args:
-        patterns: shell patterns (``val_*``); what matches none is not shown.
-    """
-
-    patterns: tuple[str, ...] = ("loss", "val_loss", "*")
-
-    def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
-        """Return the chosen ones of `metrics`."""
-        found = dict(metrics or ())
-        return tuple((name, found[name]) for name in _chosen(self.patterns, tuple(found)))
-
-
-@functools.lru_cache(100)  # a run has the same names again and again
-def _chosen(patterns: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
-    def rank(name: str) -> int:
-        return next((i for i, pattern in enumerate(patterns) if fnmatch.fnmatchcase(str(name), pattern)), len(patterns))
-
-    return sorted((name for name in names if rank(name) < len(patterns)), key=rank)
+from .scalars import Plain, Report, detached, device_of, is_capturing, is_deleted, is_plain, plain
+from .snapshot import Event, Message, Snapshot, StageView
 
 
 def named(metrics: Mapping[str, object] | None, more: Mapping[str, object]) -> dict[str, object]:
@@ -67,23 +41,23 @@ class Logged:
 
     _PERIOD = 0.25  # seconds between two fetches at least
 
-    def __init__(self) -> None:
-        self.values: dict[str, object] = {}
+    def __init__(self, values: Mapping[str, object] | None = None) -> None:
+        self.values = dict(values or {})
         self._numbers: dict[str, Plain] = {}
         self._asked = False
         self._fetched_at = -math.inf
 
-    def log(self, metrics: Mapping[str, object], now: float, tell: Tell, *, soon: bool = False) -> None:
+    def log(self, metrics: Mapping[str, object], now: float, report: Report, *, soon: bool = False) -> None:
         """Take note of `metrics` at time `now` (s); on the thread that computed them.
 
-        `soon` says that they will be drawn soon, so that there is no need to wait for somebody to ask. `tell` is called
-        with the text of a warning where a metric is no number.
+        `soon` says that they will be drawn soon, so that there is no need to wait for somebody to ask. `report` gets a
+        warning for each metric that is no number.
         """
         self.values.update(metrics)
         if (soon or self._asked) and now >= self._fetched_at + self._PERIOD:
-            self.fetch(now, tell)
+            self.fetch(now, report)
 
-    def fetch(self, now: float, tell: Tell) -> None:
+    def fetch(self, now: float, report: Report) -> None:
         """Fetch the numbers that are on devices and not being recorded; on the thread that computed them."""
         self._asked, self._fetched_at = False, now
         for name, value in self.values.copy().items():
@@ -93,7 +67,7 @@ class Logged:
             if is_capturing(device):
                 self._asked = True  # again, when that is over
             else:
-                self._numbers[name] = _plain(name, value, tell)
+                self._numbers[name] = _plain(name, value, report)
 
     def shown(self) -> dict[str, object]:
         """Return what can be drawn by now, on any thread: what is on a device as the number fetched last, if any."""
@@ -107,48 +81,50 @@ class Logged:
                     found[name] = self._numbers[name]
         return found
 
-    def numbers(self, now: float, tell: Tell) -> dict[str, Plain]:
+    def numbers(self, now: float, report: Report) -> dict[str, Plain]:
         """Fetch all there is; on the thread that computed it."""
-        self.fetch(now, tell)
-        return {name: _plain(name, value, tell) for name, value in self.shown().items() if _is_there(name, value, tell)}
+        self.fetch(now, report)
+        return {
+            name: _plain(name, value, report) for name, value in self.shown().items() if _is_there(name, value, report)
+        }
 
 
-def _plain(name: str, value: object, tell: Tell) -> Plain:
-    return plain(value, lambda problem: tell(f"the metric {name!r} {problem}"))
+def _plain(name: str, value: object, report: Report) -> Plain:
+    return plain(value, lambda problem: report(f"the metric {name!r} {problem}"))
 
 
-def _is_there(name: str, value: object, tell: Tell) -> bool:
+def _is_there(name: str, value: object, report: Report) -> bool:
     """Whether this thread may fetch the value; it is not shown if not."""
     if is_deleted(value):
-        tell(f"the metric {name!r} was deleted or donated to a function before it was drawn, and is not shown")
+        report(f"the metric {name!r} was deleted or donated to a function before it was drawn, and is not shown")
         return False
     device = device_of(value)
     if device:
-        tell(
+        report(
             f"the metric {name!r} is on {device}, where only the thread that computed it may fetch it, "
             f"and is not shown: pass a number, as its item() returns it"
         )
     return not device
 
 
-def fetched(snapshot: Snapshot, known: dict[int, tuple[object, Plain]], tell: Tell) -> Snapshot:
+def fetched(snapshot: Snapshot, report: Report) -> Snapshot:
     """Return the same picture with all metrics as Python's own numbers.
 
     Args:
         snapshot: the picture.
-        known: the numbers that were fetched already, by their values' ids; what is fetched now is added.
-        tell: is called with the text of a warning where a metric is no number or cannot be fetched.
+        report: gets a warning for each metric that is no number or cannot be fetched.
     """
+    known: dict[int, Plain] = {}  # by the ids of values, which `snapshot` keeps alive
 
     def number(name: str, value: object) -> Plain:
         if id(value) not in known:
-            known[id(value)] = (value, _plain(name, value, tell))  # the value too, lest another gets its address
-        return known[id(value)][1]
+            known[id(value)] = _plain(name, value, report)
+        return known[id(value)]
 
     def view_of(view: StageView) -> StageView:
         if all(is_plain(value) for _, value in view.metrics):
             return view  # nothing is to be fetched, which is the rule with Keras
-        metrics = [(name, value) for name, value in view.metrics if is_plain(value) or _is_there(name, value, tell)]
+        metrics = [(name, value) for name, value in view.metrics if is_plain(value) or _is_there(name, value, report)]
         return replace(view, metrics=tuple((name, number(name, value)) for name, value in metrics))
 
     def event_of(event: Event | Message) -> Event | Message:

@@ -23,7 +23,6 @@ class Pace:
     Args:
         started: when the stage began, in seconds of any clock.
         initial: the position it began at.
-        memory: seconds after which an interval counts 1/e as much as a new one.
 
     Attributes:
         at, done: when the latest step landed, and the position it led to.
@@ -37,12 +36,12 @@ class Pace:
     _STALL_FACTOR = 5.0  # a stall is longer than so many usual intervals
     _STALL_SECONDS = 0.4  # and than so many seconds
 
-    def __init__(self, started: float, initial: int, memory: float = 30.0) -> None:
+    def __init__(self, started: float, initial: int) -> None:
         self.at, self.done = started, initial
         self.first: tuple[float, int] | None = None
         self.again, self.opening, self._opens = False, 0.0, True
         self._basis_at = started + self._BASIS
-        self._sums = _Sums(memory)
+        self._sums = _Sums()
         self._latest = _Latest()
         self._stalls = _Stalls(initial)
 
@@ -142,10 +141,11 @@ class Pace:
 
 
 class _Sums:
-    """Sums over intervals. One counts 1/e as much after `memory` seconds; a new one takes off a fifth at most."""
+    """Sums over intervals, of which older ones count less; a new one takes off a fifth at most."""
 
-    def __init__(self, memory: float) -> None:
-        self._memory = memory
+    _MEMORY = 30.0  # seconds after which an interval counts 1/e as much as a new one
+
+    def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
@@ -154,7 +154,7 @@ class _Sums:
         self._squares = 0.0, 0.0, 0.0  # seconds², seconds·units, units²
 
     def add(self, seconds: float, units: float) -> None:
-        kept = max(0.8, math.exp(-seconds / self._memory))
+        kept = max(0.8, math.exp(-seconds / self._MEMORY))
         self.seconds = self.seconds * kept + seconds
         self.units = self.units * kept + units
         self.intervals = self.intervals * kept + 1

@@ -36,22 +36,22 @@ def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool 
         rate=forecast.rate,
         remaining=forecast.remaining(now),
         run_remaining=stage.root.forecast.remaining(now),
-        uncertain=stalled or forecast.is_uncertain(stage.epoch_phases),
+        uncertain=stalled or forecast.is_uncertain([phase.forecast for phase in stage.epoch_phases]),
         waiting=0.0 if stage.outcome else counts.source.waiting(now),
         data_share=counts.data_share(now),
         running=running,
         usual=forecast.interval,
         stalled=stalled,
-        metrics=stage.selection.pick(stage.metrics) if with_metrics else (),
+        metrics=stage.settings.pick(stage.metrics) if with_metrics else (),
         outcome=stage.outcome,
-        summary=stage.summary,
+        summary=stage.settings.summary,
         run=stage.run,
     )
 
 
 def _bar(stage: Stage, done: int, paced: bool) -> tuple[float, int]:
     """Where the bar stands, in units, and the count beside it; units that consist of other stages always glide."""
-    if stage.outcome or not stage.pacing or (stage.is_leaf and not paced):
+    if stage.outcome or not stage.settings.pacing or (stage.is_leaf and not paced):
         return float(done), done
     position, count = stage.forecast.bar
     return position, min(done, count)
@@ -99,7 +99,7 @@ def _heading(stage: Stage) -> str:
 
 def _unit(stage: Stage, width: int) -> str:
     """The unit of `stage` that is running, such as ``epoch 3/10``; the number takes at least so many columns."""
-    number = stage.done if stage.held_epoch or stage.done == stage.total else stage.done + 1
+    number = stage.done if stage.pending_epoch or stage.done == stage.total else stage.done + 1
     unit = "" if stage.unit in (stage.label, "it") else f"{stage.unit} "
     return f"{unit}{_of_total(stage, number):>{width}}"
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
 
-from ..system.warnings import from_signal, said
+from ..system.warnings import from_signal, text_of
 
 Plain = Union[bool, int, float, str, None]
-Tell = Callable[[str], object]
-"""Is called with the text of a warning."""
+Report = Callable[[str], object]
+"""What takes the text of a warning."""
 
 
 def is_plain(value: object) -> bool:
@@ -20,10 +20,10 @@ def is_plain(value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def plain(value: Any, tell: Tell = lambda _: None) -> Plain:
+def plain(value: Any, report: Report = lambda _: None) -> Plain:
     """Return `value` as Python's own number: what has one element, of any framework, is that element.
 
-    Anything else becomes text: an array its shape. `tell` is then called with the reason, unless it was text before.
+    Anything else becomes text: an array its shape. `report` then gets the reason, unless it was text before.
     """
     if is_plain(value):
         return value  # type: ignore[no-any-return]  # that is what was asked
@@ -37,9 +37,9 @@ def plain(value: Any, tell: Tell = lambda _: None) -> Plain:
     except (Exception, SystemExit) as error:  # whatever the object does, it must cost no more than its own metric
         if from_signal(error):
             raise
-        problem = said(error)
-    tell(f"is no number ({type(value).__name__}: {problem}) and is shown as text")
-    return text or said(value)
+        problem = text_of(error)
+    report(f"is no number ({type(value).__name__}: {problem}) and is shown as text")
+    return text or text_of(value)
 
 
 def _item(value: Any) -> bool | int | float:

@@ -1,36 +1,27 @@
-"""The tree of stages: how far each is, its metrics, and how it ended."""
+"""One stage: how far it is, its metrics, its epochs, and how it ended."""
 
 from __future__ import annotations
 
 import itertools
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, final
+from collections.abc import Callable, Mapping
+from typing import Protocol, final
 
 from .counts import Counts, Source
-from .epochs import TimeSpent
+from .epochs import RunningEpoch
 from .forecast import Forecast
-from .metrics import Logged, Selection
+from .metrics import Logged
 from .picture import epoch_view, view_of
-from .scalars import Tell
+from .scalars import Report
+from .settings import Settings
 from .snapshot import Outcome, StageView
 from .text import clean
+from .tree import Node
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-Leave = Literal["epochs", "run", "none"]
-"""What stays on screen: a line for each epoch and the last state, the last state, nothing."""
-
-_T = TypeVar("_T")
 _keys = itertools.count(1)
+_DEFAULT = Settings()
 NEVER = sys.maxsize  # a position that is not reached; infinity would make each comparison slower
-
-
-def _first(*values: _T | None) -> _T:
-    """The first of the values that is not None."""
-    return next(value for value in values if value is not None)
 
 
 class Owner(Protocol):
@@ -38,79 +29,6 @@ class Owner(Protocol):
 
     def ended(self) -> Outcome | None:
         """How the owner ended; None while it has not."""
-
-
-class Node:
-    """One place in the tree of stages, and the rules by which stages enter and leave the picture.
-
-    The same rules hold for a run as it happens (`Stage`) and for a run read back from its log.
-
-    Args:
-        label: what the node is called; a phase makes way for the next one with the same label.
-        parent: the node this one lies within, None for the outermost. `add` puts it there.
-        phase: whether it belongs to its parent's current epoch, as training and validation do.
-
-    Attributes:
-        children: the nodes within this one that are in the picture, oldest first.
-        outcome: how it ended; None while it runs.
-    """
-
-    def __init__(self, label: str, *, parent: Self | None = None, phase: bool = False) -> None:
-        self.label, self.parent, self.phase = label, parent, phase
-        self.children: list[Self] = []
-        self.outcome: Outcome | None = None
-
-    def add(self, child: Self) -> None:
-        """Put `child` into the picture, in place of earlier failures and of a finished phase of the same label."""
-        self.children = [c for c in self.children if not c.outcome or (c.phase and c.label != child.label)]
-        self.children.append(child)
-
-    def drop_phases(self) -> None:
-        """Take the finished phases out of the picture, as is due when an epoch is over."""
-        self.children = [c for c in self.children if not (c.phase and c.outcome)]
-
-    def end(self, outcome: Outcome) -> None:
-        """Set the outcome.
-
-        After a good end, failures within have no importance any more and leave the picture; so does the node itself,
-        unless it is a phase, which stays until its epoch is over, or the outermost. After a bad end all stays, to
-        show where it happened.
-        """
-        self.outcome = outcome
-        if outcome in ("done", "stopped"):
-            self.children = [c for c in self.children if c.phase or not c.outcome]
-            if self.parent and not self.phase:
-                self.parent.children = [c for c in self.parent.children if c is not self]
-
-    def walk(self) -> Iterator[Self]:
-        """This node and all within it, outermost first."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-    @property
-    def above(self) -> list[Self]:
-        """The nodes that this one lies within, outermost first."""
-        return [*self.parent.above, self.parent] if self.parent else []
-
-    @property
-    def root(self) -> Self:
-        """The outermost node around this one."""
-        return self.parent.root if self.parent else self
-
-    @property
-    def depth(self) -> int:
-        """How many nodes this one lies within."""
-        return self.parent.depth + 1 if self.parent else 0
-
-    def within(self, scope: Node) -> bool:
-        """Whether this node is `scope` or lies within it."""
-        return scope is self or (self.parent is not None and self.parent.within(scope))
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether this node is running, with no running node within."""
-        return self.outcome is None and all(c.outcome for c in self.children)
 
 
 @final
@@ -130,22 +48,18 @@ class Stage(Node):
         firm: whether a position beyond the total overshoots; if not, the total counts as unknown from then on.
         title: what the bar is labelled with, if not `label`.
         phase: whether the stage belongs to its parent's current epoch.
-        selection, leave, pacing, summary: which metrics show, what stays on screen, whether bars glide, whether epochs
-            say where their time went; as in the parent by default.
+        settings: how it is shown.
         owner: its end is the stage's end.
         source: knows the position between two steps that land, and of waiting for data.
-        around: the innermost stage where this one began.
 
     Attributes:
         counts: how far the stage is.
         forecast: what is expected of it.
         logged: the latest metrics that were logged; they hold wherever a step brought none of its own.
         next_due: the position at which `on_due` is called.
-        held: whether a `with` block keeps the stage open.
-        held_epoch: the picture of an epoch that is over and whose line is yet to come, and its metrics.
-        epoch_logged: what the line of the running epoch is to show if nobody reports its end; None if phases of it are
-            yet to come.
-        epoch_left: whether the loop over the epochs was left half way.
+        in_block: whether a `with` block keeps the stage open.
+        epoch: the running epoch.
+        pending_epoch: the picture of an epoch that is over and whose line is yet to come, and its metrics.
     """
 
     def __init__(
@@ -160,31 +74,23 @@ class Stage(Node):
         firm: bool = True,
         title: str | None = None,
         phase: bool = False,
-        selection: Selection | None = None,
-        leave: Leave | None = None,
-        pacing: bool | None = None,
-        summary: bool | None = None,
+        settings: Settings = _DEFAULT,
         owner: Owner | None = None,
         source: Source | None = None,
-        around: Stage | None = None,
     ) -> None:
         super().__init__(clean(label), parent=parent, phase=phase)
         self.key = next(_keys)
         self.run: str = parent.run if parent else secrets.token_hex(6)
         self.title = clean(label if title is None else title)
         self.unit = clean(unit)
-        self.selection: Selection = _first(selection, parent and parent.selection, Selection())
-        self.leave: Leave = _first(leave, parent and parent.leave, "epochs")
-        self.pacing: bool = _first(pacing, parent and parent.pacing, True)
-        self.summary: bool = _first(summary, parent and parent.summary, False)
-        self.owner, self.around = owner, around
-        self.held = self.epoch_left = False
-        self.epoch_logged: Logged | None = None
-        self.held_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
+        self.settings = settings
+        self.owner = owner
+        self.in_block = False
+        self.epoch = RunningEpoch()
+        self.pending_epoch: tuple[StageView, Mapping[str, object] | None] | None = None
         self.logged = Logged()
         self.next_due: float = NEVER
         self._on_due = on_due
-        self._spent = TimeSpent()
         self._totals: dict[str, int] = {}  # how many units the latest phases had, by label
         self._left_at = 0  # where its parent was when this stage ended
         self.counts = Counts(now, total, firm, source)
@@ -197,9 +103,9 @@ class Stage(Node):
         if done >= self.next_due:
             self._on_due(self)
 
-    def log(self, metrics: Mapping[str, object], now: float, tell: Tell) -> None:
-        """Take note of metrics at time `now`, on the thread that computed them; `tell` is called with warnings."""
-        self.logged.log(metrics, now, tell, soon=self.next_due <= self._landed[-1][0] + 1)
+    def log(self, metrics: Mapping[str, object], now: float, report: Report) -> None:
+        """Take note of metrics at time `now`, on the thread that computed them; `report` gets warnings."""
+        self.logged.log(metrics, now, report, soon=self.next_due <= self._landed[-1][0] + 1)
 
     # Events.
 
@@ -222,71 +128,55 @@ class Stage(Node):
     def start_epoch(self, now: float) -> None:
         """An epoch begins; the phases of the one before leave the picture."""
         self.drop_phases()
-        self.epoch_logged, self.epoch_left = None, False
+        self.epoch = RunningEpoch()
         self.forecast.start_epoch(now)
 
     def finish_epoch(self, now: float, metrics: Mapping[str, object] | None) -> None:
-        """The running epoch is done. Its picture is held back in `held_epoch`, as metrics may still be added."""
+        """The running epoch is done. Its line stays pending, as metrics may still be added."""
         took = self.forecast.epoch_elapsed(now)
-        self.held_epoch = (epoch_view(self, now, took, self._spent.epoch_over(took)), metrics)
-        self.epoch_logged, self.epoch_left = None, False
+        self.pending_epoch = epoch_view(self, now, took, self.epoch.time_spent(took)), metrics
+        self.epoch = RunningEpoch()
         self.forecast.finish_epoch(now)
         self.advance_to(self.done + 1, now, metrics)
 
     def settle_epoch(self, now: float) -> None:
         """Finish the epoch that the run was left in, if all its phases are done; else its metrics are the stage's."""
-        logged, self.epoch_logged, self.epoch_left = self.epoch_logged, None, False
-        phases = [] if self.held_epoch else [c for c in self.children if c.phase]
+        logged, phases = self.epoch.logged, self.epoch_phases
         outcomes = [phase.outcome for phase in phases]
-        if logged is None:
-            return
-        if outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
+        if logged and outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
             self.finish_epoch(now, {**(phases[0].counts.latest[2] or {}), **logged.shown()})
             for child in self.children:
                 child._left_at = self.done  # so that what failed after the phases stays in the picture
         else:
-            self.logged.values.update(logged.shown())
+            self.logged.values.update(logged.shown() if logged else {})
+            self.epoch = RunningEpoch()
 
     def finish(self, outcome: Outcome, now: float) -> None:
         """The stage is over."""
+        epochs = self.parent if self.phase else None  # the stage whose epoch this belongs to
         self.counts.ended = now
-        if self.phase and self.parent:
-            self.counts.ended = self.started + self.counts.busy(now)  # the time after its last step does not count
-            self.parent._phase_over(self, now)
+        if epochs:
+            took = self.counts.busy(now)
+            self.counts.ended = self.counts.started + took  # the time after its last step does not count
+            epochs.forecast.phase_over(self.forecast, now)
+            epochs.epoch.phase_over(self.label, took, self.forecast.first_execution, self.counts.source.waited(now))
+        if outcome == "done":
+            self.counts.confirm_total()
+            if epochs:
+                epochs._totals[self.label] = self.done
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
         self._left_at = self.parent.done if self.parent else 0
-        if outcome == "done" and self.counts.confirm_total() and self.phase and self.parent:
-            self.parent._totals[self.label] = self.done
         self.end(outcome)
         self.owner = None  # it may refer to this stage
-
-    def _phase_over(self, phase: Stage, now: float) -> None:
-        self.forecast.phase_over(phase.forecast, now)
-        first, data = phase.forecast.first_execution, phase.counts.source.waited(now)
-        self._spent.phase_over(phase.label, phase.counts.busy(now), first, data)
-
-    def note_first(self) -> None:
-        """Take note of the first execution, once it is over."""
-        self.forecast.note_first()
 
     def look(self, now: float) -> None:
         """Bring the forecast up to time `now`, at which a frame is drawn; inner stages have to go first."""
         if not self.outcome:
             self.counts.source.look(now)
             inner = next((c.forecast for c in reversed(self.children) if not c.phase and not c.outcome), None)
-            self.forecast.look(now, self.epoch_phases, inner)
+            self.forecast.look(now, [phase.forecast for phase in self.epoch_phases], inner)
 
     # What is true.
-
-    @property
-    def started(self) -> float:
-        """When the stage began."""
-        return self.counts.started
-
-    @property
-    def initial(self) -> int:
-        """The position it began at."""
-        return self.counts.initial
 
     @property
     def done(self) -> int:
@@ -297,10 +187,6 @@ class Stage(Node):
     def total(self) -> int | None:
         """How many units there are, None if unknown."""
         return self.counts.total
-
-    @total.setter
-    def total(self, total: int | None) -> None:
-        self.counts.total = total
 
     @property
     def metrics(self) -> Mapping[str, object]:
@@ -313,14 +199,14 @@ class Stage(Node):
         return self.forecast.has_epochs
 
     @property
-    def epoch_phases(self) -> list[Forecast]:
-        """The forecasts of the running epoch's phases; those of the one before may still be in the picture."""
-        return [] if self.held_epoch else [c.forecast for c in self.children if c.phase]
+    def epoch_phases(self) -> list[Stage]:
+        """The phases of the running epoch; those of the one before may still be in the picture."""
+        return [] if self.pending_epoch else [c for c in self.children if c.phase]
 
     @property
     def untouched(self) -> bool:
         """Whether nothing has happened since the stage began."""
-        return self.done == self.initial and not self.children and not self.has_epochs
+        return self.done == self.counts.initial and not self.children and not self.has_epochs
 
     @property
     def has_running_phases(self) -> bool:

@@ -6,7 +6,7 @@ import math
 import re
 
 from ..system.cells import cells, without_escapes
-from ..system.warnings import said
+from ..system.warnings import text_of
 from .scalars import plain
 from .snapshot import Metrics, StageView
 
@@ -20,7 +20,7 @@ _HARMFUL = re.compile(
 def clean(text: object, limit: int = 80) -> str:
     """Return `text` as one line of harmless characters, at most `limit` of them."""
     # Cut before matching, so that a text of megabytes costs no more than a short one.
-    line = _HARMFUL.sub(" ", said(text)[: 2 * limit]).strip()
+    line = _HARMFUL.sub(" ", text_of(text)[: 2 * limit]).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -7,16 +7,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypedDict
 
 from ..core.counts import Source
+from ..core.settings import Settings
 from ..core.snapshot import Outcome
 from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
 from ..system.warnings import failure, forget
 from . import scope
-from .pause import Pauses, paused
+from .pause import Pauses
 from .stages import Stages
 from .targets import Targets
 from .thread import DrawingThread
@@ -98,7 +98,7 @@ class Display:
                 now=self.clock(),
                 on_due=self.stages.reached,
                 parent=parent,
-                **(options or _NO_OPTIONS).of_stages,
+                settings=(options or _NO_OPTIONS).settings(parent.settings if parent else Settings()),
                 **facts,
             )
             if parent:
@@ -136,7 +136,7 @@ class Display:
     def start_at(self, stage: Stage, initial: int) -> None:
         """Let `stage`, in which nothing has happened yet, begin at `initial`, because an earlier run got that far."""
         with self.lock:
-            if stage.done != stage.initial or stage.initial == initial:
+            if stage.done != stage.counts.initial or stage.counts.initial == initial:
                 return
             stage.start_at(initial)
             self.stages.post("resume", stage)
@@ -156,7 +156,7 @@ class Display:
             stage.next_due = NEVER  # no log line is due for the last step: the epoch's line says the same
             stage.finish_epoch(now, metrics)
             for target in self.targets:
-                target.schedule.mark(stage, now)
+                target.schedule.note_drawn(stage, now)
             if not hold:
                 self.stages.release_epoch(stage)
         self.wake()
@@ -225,12 +225,6 @@ class Display:
         while self._later:
             self._later.popleft()()
         self.targets.wake()
-
-    # Pauses.
-
-    def pause(self) -> AbstractContextManager[None]:
-        """A block in which bars are hidden, and time does not count unless steps go on."""
-        return paused(self, explicit=True)
 
     def _skip(self, seconds: float) -> None:
         """Take so many seconds out of the clock, as if they had not passed."""

@@ -14,7 +14,7 @@ class Guard:
     """Makes calls until one raises an exception, which ends a target instead of the run.
 
     Attributes:
-        error: the exception; None if there was none.
+        error: the first exception; None if there was none.
     """
 
     def __init__(self) -> None:
@@ -22,14 +22,14 @@ class Guard:
 
     def call(self, function: Callable[[], _T]) -> _T | None:
         """Return what `function` returns; None if it fails, or if a call has failed before."""
-        if self.error:
-            return None
+        return None if self.error else self.call_in_any_case(function)
+
+    def call_in_any_case(self, function: Callable[[], _T]) -> _T | None:
+        """Return what `function` returns; None if it fails."""
         try:
             return function()
-        except KeyboardInterrupt:  # Ctrl-C, on the thread of a step
-            raise
         except BaseException as error:  # also SystemExit, as no output is a reason to end the process
             if from_signal(error):
                 raise
-            self.error = error
+            self.error = self.error or error
             return None

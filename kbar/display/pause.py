@@ -10,12 +10,15 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..system.output import Output
+from ..system.replaced import Replacement
+from ..system.terminal import Terminal
 from . import scope
 
 if TYPE_CHECKING:
     from .display import Display
 
-_ORDINARY = 2.0  # seconds after which a question is taken to be none if steps go on meanwhile
+_STEPS_GO_ON = 2.0  # seconds after which a question is taken to be none if steps go on meanwhile
 
 
 class Pauses:
@@ -38,18 +41,18 @@ class Pauses:
     def begin(self, by: object, *, explicit: bool = False) -> None:
         """Begin a pause for `by`, unless there is one; `explicit` if it goes on whatever steps do."""
         if by not in self._by:
-            self.look()
+            self.correct_clock()
             self._by[by] = explicit
             self._since, self._at = self._clock(), self._position()
 
     def end(self, by: object) -> None:
         """End the pause for `by`, if there is one."""
         if by in self._by:
-            self.look()
+            self.correct_clock()
             del self._by[by]
 
-    def look(self) -> None:
-        """Take the time since the last look out of the clock, unless steps have landed in this pause."""
+    def correct_clock(self) -> None:
+        """Take the time since the last call out of the clock, unless steps have landed in this pause."""
         if self._by and self._position() == self._at:
             self._skip(self._clock() - self._since)
             self._since = self._clock()
@@ -57,12 +60,12 @@ class Pauses:
     @property
     def active(self) -> bool:
         """Whether bars must keep still."""
-        return any(self._by.values()) or (bool(self._by) and not self.is_ordinary)
+        return any(self._by.values()) or (bool(self._by) and not self.steps_go_on)
 
     @property
-    def is_ordinary(self) -> bool:
+    def steps_go_on(self) -> bool:
         """Whether steps go on although something is asked, as in a program that waits for keys all the time."""
-        return bool(self._by) and self._position() != self._at and self._clock() - self._since > _ORDINARY
+        return bool(self._by) and self._position() != self._at and self._clock() - self._since > _STEPS_GO_ON
 
 
 class InputPauses:
@@ -77,17 +80,17 @@ class InputPauses:
         self, pause: Callable[[], contextlib.AbstractContextManager[None]], answered: Callable[[], None]
     ) -> None:
         self._pause, self._answered = pause, answered
-        self._replaced: list[tuple[Any, str, Any, Any]] = []  # object, name, its own attribute before, the one now
+        self._replaced: list[Replacement] = []
 
     def install(self) -> None:
         """Replace them, unless they are replaced."""
         if not self._replaced:
-            self._replace(builtins, "input")
+            self._replaced.append(self._replacement(builtins, "input"))
             with contextlib.suppress(AttributeError, TypeError):  # there is no stdin, or it takes no attributes
-                self._replace(sys.stdin, "readline")
+                self._replaced.append(self._replacement(sys.stdin, "readline"))
 
-    def _replace(self, owner: Any, name: str) -> None:
-        before, original = vars(owner).get(name), getattr(owner, name)
+    def _replacement(self, owner: Any, name: str) -> Replacement:
+        original = getattr(owner, name)
 
         @functools.wraps(original)
         def ask(*args: Any) -> Any:
@@ -100,18 +103,12 @@ class InputPauses:
                 self._answered()
             return answer
 
-        setattr(owner, name, ask)
-        self._replaced.append((owner, name, before, ask))
+        return Replacement(owner, name, ask)
 
     def remove(self) -> None:
         """Restore them, unless other code has replaced them since."""
         while self._replaced:
-            owner, name, before, ask = self._replaced.pop()
-            if vars(owner).get(name) is ask:
-                if before is None:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, before)
+            self._replaced.pop().undo()
 
 
 def _is_typed() -> bool:
@@ -124,6 +121,25 @@ def _is_typed() -> bool:
 def _holds_up_a_run() -> bool:
     """Whether a run waits for this thread. It does not for one that only waits for a key, such as to stop the run."""
     return threading.current_thread() is threading.main_thread() or scope.innermost() is not None
+
+
+def is_free(output: Output | None, display: Display, by: object) -> bool:
+    """Whether bars may be drawn on `output`: it is no terminal, or one in the foreground where nothing is asked.
+
+    While something is asked there that only its mode tells, the display is paused for `by`.
+    """
+    if not isinstance(output, Terminal):
+        return True
+    in_background = output.is_in_background
+    asks = not in_background and output.asks()
+    with display.lock:
+        steps_go_on = asks and display.pauses.steps_go_on
+        (display.pauses.begin if asks else display.pauses.end)(by)
+        display.pauses.correct_clock()
+        active = display.pauses.active
+    if steps_go_on:
+        output.adopt_mode()
+    return not in_background and not active
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from ..system.descriptor import close_all
 from ..system.terminal import forget_outputs
 from . import scope
 from .display import Display
+from .pause import paused
 
 # Seconds by which the interpreter's exit is delayed at most, for metrics that a device still computes and for lines on
 # their way into files. A thread that returns from a device's library after the exit aborts the process.
@@ -45,7 +46,7 @@ def pause() -> AbstractContextManager[None]:
     During `input`, debuggers, password prompts, pagers and editors the bars pause by themselves. Use this for anything
     else that asks or draws on the terminal.
     """
-    return current().pause()
+    return paused(current(), explicit=True)
 
 
 def _at_exit() -> None:

@@ -11,6 +11,7 @@ from .guard import Guard
 _FRAME = 0.1  # seconds between two frames, unless the throttle wants more of them
 _FASTEST = 0.02  # seconds between two frames at least
 _LONGEST = 0.5  # seconds between two looks of a log for stages whose owner has ended, at most
+_REST = 4  # after a frame that took t seconds to draw, a screen rests for _REST * t
 _EARLY = 0.01  # seconds by which a frame may come too early: timers are not exact, and it must not be missed
 
 
@@ -26,24 +27,34 @@ class Schedule:
     def __init__(self, throttle: Throttle, live: bool, guard: Guard) -> None:
         self._throttle, self._live, self._guard = throttle, live, guard
         self._drawn: dict[int, tuple[float, int]] = {}  # by stage, when (s) and at which position
+        self._rest = 0.0, 0.0  # since when (s) the screen rests, and for how many seconds
 
     def tick(self, stage: Stage, now: float) -> Tick:
         """The facts about `stage` at time `now` (s), for the throttle."""
-        drawn_at, drawn_done = self._drawn.get(stage.key, (stage.started, stage.initial))
+        drawn_at, drawn_done = self._drawn.get(stage.key, (stage.counts.started, stage.counts.initial))
         ahead = _EARLY if self._live else 0.0
-        return Tick(now + ahead, stage.done, stage.total, stage.started, drawn_at, drawn_done)
+        return Tick(now + ahead, stage.done, stage.total, stage.counts.started, drawn_at, drawn_done)
 
-    def mark(self, stage: Stage, now: float) -> None:
+    def note_drawn(self, stage: Stage, now: float) -> None:
         """Take note that `stage` is drawn as of time `now` (s)."""
         self._drawn[stage.key] = now, stage.done
 
-    def mark_all(self, stages: Iterable[Stage], now: float) -> None:
+    def note_frame(self, stages: Iterable[Stage], now: float) -> None:
         """Take note that these stages are drawn as of time `now` (s), and that no others are running."""
         self._drawn = {stage.key: (now, stage.done) for stage in stages}
 
     def forget(self, stage: Stage) -> None:
         """Take note that `stage` is over."""
         self._drawn.pop(stage.key, None)
+
+    def rest(self, began: float, now: float) -> None:
+        """From `now` on, let a screen rest, as drawing has taken since `began`."""
+        self._rest = now, _REST * (now - began) if self._live else 0.0
+
+    def rest_at(self, now: float) -> float:
+        """Seconds for which the screen still rests; 0 also if the clock has gone back, as at the end of a pause."""
+        since, seconds = self._rest
+        return max(0.0, since + seconds - now) if now >= since else 0.0
 
     def is_due(self, tick: Tick) -> bool:
         """Whether a draw is due.

@@ -45,21 +45,23 @@ class Stages:
 
     def views(self, includes: Callable[[Stage], bool]) -> tuple[StageView, ...]:
         """All stages on show of those that `includes` names, as a bar shows them now."""
-        shown = [s for s in self.all() if includes(s) and not s.stale and not (s.root.outcome and s.leave == "none")]
+        shown = [s for s in self.all() if includes(s) and not s.stale]
+        shown = [s for s in shown if not (s.root.outcome and s.settings.leave == "none")]
         now = self._display.clock()
         # The epochs' metrics stand in their own lines, or in the last state where those are not kept.
-        return tuple(s.view(now, with_metrics=not s.has_epochs or s.leave != "epochs", paced=True) for s in shown)
+        in_lines = {s for s in shown if s.has_epochs and s.settings.leave == "epochs"}
+        return tuple(s.view(now, with_metrics=s not in in_lines, paced=True) for s in shown)
 
     def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
         """Post to the targets what has happened to `stage`; `as_line` if it leaves a line above the bars."""
-        targets = self._display.targets.covering(stage)
+        targets = self._display.targets.receiving(stage)
         now = self._display.clock()
         view = stage.view(now)
-        line = (epoch or view) if as_line and stage.leave != "none" else None
+        line = (epoch or view) if as_line and stage.settings.leave != "none" else None
         above = _above(stage, now) if any(not target.renderer.live for target in targets) else ()
         event = Event(kind, self._display.wall(), view, epoch, line, above)
         for target in targets:
-            target.post(event)
+            target.events.append(event)
 
     # Endings.
 
@@ -71,7 +73,7 @@ class Stages:
             if outcome:
                 found = True
                 self.end(stage, outcome)
-            elif stage.epoch_left and not stage.has_running_phases:
+            elif stage.epoch.is_left and not stage.has_running_phases:
                 self._settle_epoch(stage)
         return found
 
@@ -109,7 +111,7 @@ class Stages:
         for target in self._display.targets:
             target.schedule.forget(stage)
             if not target.closing and (last or target.is_over):
-                target.final = self.views(target.includes)
+                target.final = self.views(target.draws)
         if not stage.parent:
             self.roots = [] if last else [root for root in self.roots if root is not stage]
             for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
@@ -123,38 +125,39 @@ class Stages:
 
     def release_epoch(self, stage: Stage) -> None:
         """Post the line of an epoch that was held back."""
-        if not stage.held_epoch:
+        if not stage.pending_epoch:
             return
-        epoch, metrics = stage.held_epoch
-        stage.held_epoch = None
-        chosen = stage.selection.pick(metrics)
+        epoch, metrics = stage.pending_epoch
+        stage.pending_epoch = None
+        chosen = stage.settings.pick(metrics)
         if metrics and not chosen:
             known = ", ".join(sorted(map(str, metrics)))
-            text = f"metrics={list(stage.selection.patterns)} match none of this run's metrics: {known}"
+            text = f"metrics={list(stage.settings.metrics)} match none of this run's metrics: {known}"
             self._display.later(partial(warn, text))
         stage.drop_phases()
-        self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.leave == "epochs")
+        self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.settings.leave == "epochs")
 
     # When the next line is due.
 
     def post_line(self, target: Target, stage: Stage) -> None:
-        """Post to `target` a line about `stage` as it is now."""
+        """Post to `target` a line about `stage` as it is now, unless one of them is over."""
+        if stage.outcome or not target.receives(stage):
+            return
         now = self._display.clock()
-        target.schedule.mark(stage, now)
-        target.post(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
+        target.schedule.note_drawn(stage, now)
+        target.events.append(Event("progress", self._display.wall(), stage.view(now), above=_above(stage, now)))
 
     def reached(self, stage: Stage) -> None:
         """Post the log lines that are due at this step; called on the thread of the step, which holds no lock."""
         with self._display.lock:
             if stage.outcome:
                 return  # the step was under way when the stage ended
-            stage.note_first()
+            stage.forecast.note_first()
             ticks = self._ticks(stage)
         due = [target for target, tick in ticks if target.schedule.is_due(tick)]
         with self._display.lock:
             for target in due:
-                if target.covers(stage):
-                    self.post_line(target, stage)
+                self.post_line(target, stage)
         self.set_next_due(stage)
         self._display.wake()
 
@@ -169,12 +172,13 @@ class Stages:
         with self._display.lock:
             if stage.outcome is None:  # else it stays so that a thread that advances the stage learns that it is over
                 # The first execution takes long, as it compiles: its end has to be noticed at once.
-                stage.next_due = done + 1 if done == stage.initial else min([NEVER, *(n for n in nexts if n > done)])
+                is_first = done == stage.counts.initial
+                stage.next_due = done + 1 if is_first else min([NEVER, *(n for n in nexts if n > done)])
 
     def _ticks(self, stage: Stage) -> list[tuple[Target, Tick]]:
         now = self._display.clock()
-        covering = self._display.targets.covering(stage)
-        return [(target, target.schedule.tick(stage, now)) for target in covering if not target.renderer.live]
+        receiving = self._display.targets.receiving(stage)
+        return [(target, target.schedule.tick(stage, now)) for target in receiving if not target.renderer.live]
 
 
 def _above(stage: Stage, now: float) -> tuple[StageView, ...]:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core.metrics import fetched
-from ..core.snapshot import Event, Message, Snapshot, StageView
+from ..core.snapshot import Snapshot, StageView
 from ..core.stage import Stage
-from ..core.throttle import Throttle
+from ..core.throttle import Throttle, Tick
 from ..renderers import Renderer
 from ..system.output import Output
-from ..system.terminal import Terminal
 from ..system.warnings import failure, warn
+from .events import EventQueue
 from .guard import Guard
+from .pause import is_free
 from .schedule import Schedule
 from .thread import DrawingThread
 
 if TYPE_CHECKING:
     from .display import Display
 
-_MOST_IN_A_FRAME = 1_000  # events
-_MOST = 100_000  # events that are kept while an output takes none
 _HELD = 0.1  # seconds until a target looks again whether it may draw
-_REST = 4  # after a frame that took t seconds to draw, a screen rests for _REST * t
 
 
 class Target:
@@ -56,13 +53,12 @@ class Target:
     ) -> None:
         self._display = display
         self.renderer, self._scopes = renderer, scopes
-        self.events: deque[Event | Message] = deque(maxlen=_MOST)
+        self.events = EventQueue()
         self._guard = Guard()
         self.schedule = Schedule(throttle, renderer.live, self._guard)
         self.final: tuple[StageView, ...] | None = None
-        self.is_closed = self.captures = self.fetching = self._late = self._draws = self._is_open = False
+        self.is_closed = self.captures = self.fetching = self._timed_out = self._is_open = False
         self.thread = thread(self.step)
-        self._rest = 0.0, 0.0  # since when (s) the screen rests, and for how many seconds
 
     # What it draws. The display's lock is held.
 
@@ -77,39 +73,27 @@ class Target:
         return bool(self._scopes) and all(stage.outcome for stage in self._scopes)
 
     @property
-    def is_drained(self) -> bool:
-        """Whether nothing is left to draw."""
-        return self.is_closed or not (self.events or self._draws)
+    def has_unwritten_lines(self) -> bool:
+        """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
+        return bool(self.events) and self.renderer.screen and self.events.have_lines(self.renderer.live)
 
     @property
-    def owes_lines(self) -> bool:
-        """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
-        if not self.events or self.is_closed or not self.renderer.screen:  # asked before each print
-            return False
-        posted = [event for event in self.events.copy() if isinstance(event, Event)]
-        return any(e.line if self.renderer.live else e.kind in ("epoch", "end") for e in posted)
-
-    def draws_as(self, renderer: Renderer) -> bool:
-        """Whether `renderer` is its renderer, or writes to the same file."""
-        own = self.renderer
-        return own is renderer or (own.place is not None and own.place == renderer.place)
+    def has_log_lines(self) -> bool:
+        """Whether it has yet to write any line of a log to that stream."""
+        return self.renderer.screen and not (self.renderer.live or self.events.are_drawn)
 
     def include(self, stage: Stage) -> None:
         """Draw `stage` as well."""
-        if not self.includes(stage):
+        if not self.draws(stage):
             self._scopes.append(stage)
 
-    def includes(self, stage: Stage) -> bool:
-        """Whether `stage` is one of its stages, or within one."""
+    def draws(self, stage: Stage) -> bool:
+        """Whether `stage` is on its pictures, being one of its stages or within one."""
         return not self._scopes or any(stage.within(scope) for scope in self._scopes)
 
-    def covers(self, stage: Stage) -> bool:
-        """Whether the events of `stage` go to this target."""
-        return not self.closing and self.includes(stage)
-
-    def post(self, event: Event | Message) -> None:
-        """Draw this with the next frame."""
-        self.events.append(event)
+    def receives(self, stage: Stage) -> bool:
+        """Whether it still receives the events of `stage`: it draws it, and more than the last state."""
+        return not self.closing and self.draws(stage)
 
     # Its life.
 
@@ -139,19 +123,19 @@ class Target:
     def wait(self, seconds: float) -> None:
         """Wait for its last lines, so many seconds at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
-        is_done = (lambda: self.is_closed) if self.closing else (lambda: self.is_drained)
+        is_done = (lambda: self.is_closed) if self.closing else (lambda: self.events.are_drawn)
         output = self.output
         if output:
             output.awaited = True
-        self._late = not self.thread.wait(is_done, min(seconds, 0.01) if self.late else seconds)
+        self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
         if output:
             output.awaited = False
-            output.late |= self._late
+            output.timed_out |= self._timed_out
 
     @property
-    def late(self) -> bool:
+    def timed_out(self) -> bool:
         """Whether the last wait for it, or for a target with the same output, was in vain."""
-        return self.output.late if self.output else self._late
+        return self.output.timed_out if self.output else self._timed_out
 
     def step(self) -> float | None:
         """Draw what is due; return the seconds until the next call is needed, None once the target is closed."""
@@ -160,16 +144,15 @@ class Target:
         if not self._is_open:  # another thread, which has begun a stage as well, opens it just now
             return _HELD
         began = self._display.clock()
-        drawn_at, rest = self._rest
-        if 0 <= began - drawn_at < rest and not (self.closing or self.owes_lines):
-            return drawn_at + rest - began
-        if self._guard.error is None and not self._may_draw():
-            return _HELD
-        snapshot = self._guard.error is None and self._due_snapshot(began)
-        if snapshot:
-            self._draw(snapshot)
+        rest = self.schedule.rest_at(began)
+        if rest and not (self.closing or self.has_unwritten_lines):
+            return rest
+        if self._guard.error is None:
+            if not (self.closing or is_free(self.output, self._display, self)):
+                return _HELD
+            self._draw_what_is_due(began)
         with self._display.lock:
-            self._draws = False
+            self.events.in_hand = False
             more = bool(self.events) and self._guard.error is None
             last = self._guard.error is not None or (self.closing and not more)
         if last:
@@ -178,48 +161,41 @@ class Target:
         if more:
             return 0.0
         now = self._display.clock()
-        rest = _REST * (now - began) if self.renderer.live and not self.closing else 0.0
-        self._rest = now, rest
         with self._display.lock:
             stages = self._display.stages.all()
-            ticks = [self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.covers(stage)]
-            run_began = stages[0].started if stages else now
-        return max(rest, self.schedule.seconds_until_due(ticks, now, run_began))
+            ticks = self._ticks(stages, now)
+            run_began = stages[0].counts.started if stages else now
+        self.schedule.rest(began, now)
+        return max(self.schedule.rest_at(now), self.schedule.seconds_until_due(ticks.values(), now, run_began))
 
-    def _may_draw(self) -> bool:
-        """Whether a frame may be drawn: nothing is asked on the terminal. The last state is drawn all the same."""
-        output, pauses = self.output, self._display.pauses
-        if self.closing or not isinstance(output, Terminal):
-            return True
-        in_background = output.is_in_background
-        asks = not in_background and output.asks
+    def _draw_what_is_due(self, now: float) -> None:
         with self._display.lock:
-            if asks and pauses.is_ordinary:
-                output.adopt_mode()
-            (pauses.begin if asks else pauses.end)(self)
-            pauses.look()
-            return not in_background and not pauses.active
+            ticks = self._ticks(self._display.stages.as_of_now(), now)
+        due = [stage for stage, tick in ticks.items() if self.schedule.is_due(tick)]
+        if self.renderer.live:
+            snapshot = self._frame(list(ticks), now) if due or self.events else None
+        else:
+            snapshot = self._lines(due)
+        if snapshot:
+            self._draw(snapshot)
 
-    def _due_snapshot(self, now: float) -> Snapshot | None:
-        """What there is to draw now; None if nothing is due."""
+    def _ticks(self, stages: list[Stage], now: float) -> dict[Stage, Tick]:
+        """What the throttle is asked, for each of `stages` that a draw may be due for."""
+        return {stage: self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.receives(stage)}
+
+    def _frame(self, leaves: list[Stage], now: float) -> Snapshot:
+        """All stages as they are, with the events since the last frame."""
         with self._display.lock:
-            leaves = [stage for stage in self._display.stages.as_of_now() if stage.is_leaf and self.covers(stage)]
-            ticks = [self.schedule.tick(stage, now) for stage in leaves]
-        due = [stage for stage, tick in zip(leaves, ticks, strict=True) if self.schedule.is_due(tick)]
+            self.schedule.note_frame(leaves, now)
+            views = self.final if self.final is not None else self._display.stages.views(self.draws)
+            return Snapshot(views, self.events.take())
+
+    def _lines(self, due: list[Stage]) -> Snapshot | None:
+        """The events that have a line, with one for each stage that is `due`; None if there are none."""
         with self._display.lock:
-            if not self.renderer.live:
-                for stage in due:
-                    if self.covers(stage) and not stage.outcome:
-                        self._display.stages.post_line(self, stage)
-            elif not due and not self.events:
-                return None
-            self._draws = True
-            events = tuple(self.events.popleft() for _ in range(min(len(self.events), _MOST_IN_A_FRAME)))
-            if self.renderer.live:
-                self.schedule.mark_all(leaves, now)
-                return Snapshot(
-                    self.final if self.final is not None else self._display.stages.views(self.includes), events
-                )
+            for stage in due:
+                self._display.stages.post_line(self, stage)
+            events = self.events.take()
         for stage in due:
             self._display.stages.set_next_due(stage)
         return Snapshot((), events) if events else None
@@ -227,19 +203,15 @@ class Target:
     def _draw(self, snapshot: Snapshot) -> None:
         self.fetching = True  # that may wait for a device
         try:
-            snapshot = fetched(snapshot, {}, warn)
+            snapshot = fetched(snapshot, warn)
         finally:
             self.fetching = False
         self._guard.call(lambda: self.renderer.draw(snapshot))
 
     def _close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
-        try:  # also after a failure, as it may have to give back the terminal
-            self.renderer.close()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._guard.error = self._guard.error or error
+        try:
+            self._guard.call_in_any_case(self.renderer.close)  # it may have to give back the terminal
         finally:
             self._display.targets.close(self)
             self.is_closed = True

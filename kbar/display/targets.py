@@ -42,7 +42,10 @@ class Targets:
     def __init__(self, display: Display, thread: Callable[[Callable[[], float | None]], DrawingThread]) -> None:
         self._display, self._thread = display, thread
         self._open: list[Target] = []
-        self._prints = Prints(display.before_print, self._tell)
+        # Held while streams are taken and given back, which calls their methods, perhaps the user's. So the display's
+        # lock must not be held when this one is acquired: a print that holds a lock of the user's waits for it.
+        self._streams_lock = threading.RLock()
+        self._prints = Prints(display.before_print, self._report)
         self._input = InputPauses(lambda: paused(display, explicit=False), self._answered)
         self._waiting: set[int] = set()  # the threads that wait for last lines
         self.silent = False
@@ -50,9 +53,9 @@ class Targets:
     def __iter__(self) -> Iterator[Target]:
         return iter(self._open)
 
-    def covering(self, stage: Stage) -> list[Target]:
-        """The targets that draw `stage`."""
-        return [target for target in self._open if target.covers(stage)]
+    def receiving(self, stage: Stage) -> list[Target]:
+        """The targets that receive the events of `stage`."""
+        return [target for target in self._open if target.receives(stage)]
 
     @property
     def own_this_thread(self) -> bool:
@@ -70,17 +73,17 @@ class Targets:
             found = [self._new(renderer, throttle, stage) for renderer, throttle in wanted]
         for target in filter(None, found):
             target.open()
-            if target.output and target.output.is_terminal:
-                self._input.install()
-            if options.capture:
-                with self._display.lock:
+            with self._streams_lock:
+                if target.output and target.output.is_terminal:
+                    self._input.install()
+                if options.capture:
                     self._capture(target)
             if not target.thread.start():
                 self.close(target)
 
     def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
         """A new target, not opened yet; None if there is one already, or must be none. The lock must be held."""
-        same = next((target for target in self._open if target.draws_as(renderer)), None)
+        same = next((target for target in self._open if _are_one(target.renderer, renderer)), None)
         if same and not same.closing:
             same.include(stage)
             return None
@@ -115,6 +118,7 @@ class Targets:
         with self._display.lock:
             self._display.pauses.end(target)
             self._open = [other for other in self._open if other is not target]
+        with self._streams_lock:
             outputs = {other.output for other in self._open if other.output}
             self._prints.release(outputs, any(other.captures for other in self._open))
             if not any(output.is_terminal for output in outputs):
@@ -125,27 +129,22 @@ class Targets:
         self._prints.release(set(), listening=False)
         self._input.remove()
 
-    def _tell(self, stream: StreamName, text: str) -> None:
+    def _report(self, stream: StreamName, text: str) -> None:
         """Post a printed line to the logs that want it. This takes no lock, as signal handlers print as well."""
-        message = Message(stream, text, self._display.wall(), self._run)
+        roots = self._display.stages.roots
+        message = Message(stream, text, self._display.wall(), roots[-1].run if roots else "")
         for target in self._open:
             if target.captures:
-                target.post(message)
+                target.events.append(message)
                 target.thread.wake()
                 if len(target.events) > _FLOOD and not target.thread.is_this_thread:
                     time.sleep(0.001)
 
     @property
-    def _run(self) -> str:
-        """The run that a printed line belongs to, as `StageView.run` names it."""
-        roots = self._display.stages.roots
-        return roots[-1].run if roots else ""
-
-    @property
     def are_closing(self) -> bool:
         """Whether any has yet to draw its last or a line that stays, and is waited for."""
-        for target in self._open:  # noqa: SIM110  # asked before each print, where a generator would cost
-            if (target.final is not None or target.owes_lines) and not target.late:
+        for target in self._open:  # asked before each print, where a generator would cost
+            if (target.final is not None or target.has_unwritten_lines) and not target.timed_out:
                 return True
         return False
 
@@ -156,10 +155,10 @@ class Targets:
                 target.output.hide()
 
     def _answered(self) -> None:
-        """Whoever has typed an answer has ended the line by it."""
+        """Take note that an answer was typed, which has ended the line on the terminal."""
         for target in self._open:
             if target.output and target.output.is_terminal:
-                target.output.begun = 0
+                target.output.column = 0
 
     def wake(self) -> None:
         """Have everything that is due drawn soon."""
@@ -169,13 +168,11 @@ class Targets:
     def wait(self, *, with_lines: bool) -> None:
         """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
         with self._display.lock:
-            screens = [t for t in self._open if with_lines and t.renderer.screen]
-            lines = [t for t in screens if t.owes_lines or not (t.renderer.live or t.is_drained)]
-            waited = [t for t in self._open if t.closing or t in lines]
+            waited = [t for t in self._open if t.closing or (with_lines and (t.has_unwritten_lines or t.has_log_lines))]
         until = time.monotonic() + PATIENCE
         thread = threading.get_ident()
         # A signal handler that interrupts a change or a wait would hold up what it waits for.
-        if thread in self._waiting or is_held(self._display.lock):
+        if thread in self._waiting or is_held(self._display.lock) or is_held(self._streams_lock):
             return
         try:
             self._waiting.add(thread)
@@ -184,3 +181,8 @@ class Targets:
                     target.wait(until - time.monotonic())
         finally:
             self._waiting.discard(thread)
+
+
+def _are_one(renderer: Renderer, other: Renderer) -> bool:
+    """Whether both are the same object, or write to the same file."""
+    return renderer is other or (renderer.place is not None and renderer.place == other.place)

@@ -76,12 +76,6 @@ class DrawingThread:
             time.sleep(0.0005)
         return True
 
-    def join(self, seconds: float) -> None:
-        """Wait for the thread's end, so many seconds at most."""
-        if self._thread is not None and not self.is_this_thread:
-            self.wake(urgent=True)
-            self._thread.join(seconds)
-
     @property
     def is_this_thread(self) -> bool:
         """Whether the current thread is this one."""

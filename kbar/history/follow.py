@@ -21,15 +21,13 @@ class Follower:
     The file is opened anew at each look: network file systems ask only then how long it is.
 
     Args:
-        path: the file.
-        tail: how many bytes at the end of an existing file are read, from the next whole line on; None for all.
+        path: the file. Of what it holds at first, only the last lines are read.
     """
 
-    def __init__(self, path: str, tail: int | None = _TAIL) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._tail = tail
         self._file: IO[bytes] | None = None
-        self._begun = b""
+        self._partial = b""  # of a line that has not ended yet
 
     def lines(self) -> Iterator[bytes]:
         """The whole lines that are new.
@@ -44,27 +42,26 @@ class Follower:
             return
         size = os.fstat(file.fileno()).st_size
         if self._file is None:
-            if self._tail is not None and size > self._tail:
-                file.seek(size - self._tail)
+            if size > _TAIL:
+                file.seek(size - _TAIL)
                 file.readline()
-        elif os.path.sameopenfile(file.fileno(), self._file.fileno()):
-            at = self._file.tell()
-            if at > size:  # the file was truncated
-                at, self._begun = 0, b""
-            file.seek(at)
-            self._file.close()
         else:
-            yield from self._new_lines()
+            if not os.path.sameopenfile(file.fileno(), self._file.fileno()):  # another file has taken its place
+                yield from self._new_lines()
+                self._partial = b""
+            elif self._file.tell() > size:  # the file was truncated
+                self._partial = b""
+            else:
+                file.seek(self._file.tell())
             self._file.close()
-            self._begun = b""
         self._file = file
         yield from self._new_lines()
 
     def _new_lines(self) -> Iterator[bytes]:
         while self._file and (piece := self._file.read(LONGEST)):
-            *lines, self._begun = (self._begun + piece).split(b"\n")
-            if len(self._begun) > LONGEST:  # too long for kbar's, and so will be the rest of it
-                lines, self._begun = [*lines, self._begun], b""
+            *lines, self._partial = (self._partial + piece).split(b"\n")
+            if len(self._partial) > LONGEST:  # too long for kbar's, and so will be the rest of it
+                lines, self._partial = [*lines, self._partial], b""
             yield from lines
 
     def close(self) -> None:

@@ -11,12 +11,11 @@ from typing import Any, Literal, get_args
 from ..core.scalars import Plain
 from ..core.snapshot import Outcome, StageView
 from ..core.text import clean, printed
-from ..renderers.jsonl import LONGEST, VERSION
+from ..renderers.jsonl import LARGEST, LONGEST, VERSION
 
 _DEEPEST = 50  # stages within each other
 _LATEST = 250_000_000_000.0  # the year 9892, in seconds since the Unix epoch
 _MOST = 200  # metrics of a stage
-_LARGEST = 2**53
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _text(value: object) -> str:
 
 
 def _natural(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
         raise ValueError(f"a count is wanted; got {value!r}")
     return value
 
@@ -133,7 +132,7 @@ def _number(value: object) -> float | None:
     """A time, rate or share, from 0; None if unknown."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST:
         raise ValueError(f"a number from 0 is wanted; got {value!r}")
     return float(value)
 
@@ -141,7 +140,7 @@ def _number(value: object) -> float | None:
 def _metric(value: object) -> Plain:
     if isinstance(value, str):
         return float(value) if value in ("NaN", "Infinity", "-Infinity") else clean(value, 200)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST:
         return float(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..core.pacing import Countdown, Pacer
 from ..core.snapshot import Event, EventKind, Outcome, StageView
-from ..core.stage import Node
 from ..core.text import duration
+from ..core.tree import Node
 from .read import Record
 
 if TYPE_CHECKING:

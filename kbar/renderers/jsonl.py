@@ -18,9 +18,10 @@ from .lines import LineRenderer
 VERSION = 1
 LONGEST = 1 << 20
 """The most characters of a line that is read back."""
+LARGEST = 2**53
+"""Whole numbers up to this are the same in every program that reads JSON."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_LARGEST = 2**53  # whole numbers up to this are the same in every program that reads JSON
 
 
 def time_text(time: float, precision: str = "milliseconds") -> str:
@@ -112,7 +113,7 @@ def metric(value: object) -> Plain:
         return clean(found, 200)
     if found is None or isinstance(found, bool):
         return found
-    if isinstance(found, int) and abs(found) > _LARGEST:
+    if isinstance(found, int) and abs(found) > LARGEST:
         found = float(found) if abs(found) < 10**300 else math.inf if found > 0 else -math.inf
     if isinstance(found, float) and not math.isfinite(found):
         return "NaN" if math.isnan(found) else "Infinity" if found > 0 else "-Infinity"

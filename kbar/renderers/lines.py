@@ -88,7 +88,8 @@ class LineRenderer(Renderer):
         elif self._log is not None:
             for line in lines:
                 self._log.write(line)
-            self._log.commit(any(isinstance(e, Event) and e.kind in ("epoch", "end") for e in snapshot.events))
+            if any(isinstance(event, Event) and event.kind in ("epoch", "end") for event in snapshot.events):
+                self._log.commit()
 
     def close(self) -> None:
         """End the run."""

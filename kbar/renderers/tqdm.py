@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from ..core.throttle import ThrottleSpec
 from .bars import BarRenderer
@@ -31,7 +31,8 @@ class TqdmRenderer(BarRenderer):
         ):
             raise TypeError(f"tqdm_class must be a class with tqdm's interface; got {tqdm_class!r}")
         self._class = tqdm_class
-        self._bars: _Bars | None = None
+        self._text_class: Any = None  # the class, while a run is drawn with one that draws text
+        self._own_bars: _OwnBars | None = None  # else its bars
 
     def open(self) -> None:
         """Begin a run."""
@@ -40,74 +41,54 @@ class TqdmRenderer(BarRenderer):
 
         super().open()
         tqdm_class: Any = self._class or chosen
-        assert self.output is not None
         if getattr(tqdm_class, "display", None) is standard.display:
-            self._bars = _TextBars(tqdm_class, self.output.ascii)
+            self._text_class = tqdm_class
         else:
-            self._bars = _OwnBars(tqdm_class)
+            self._own_bars = _OwnBars(tqdm_class)
 
     def bar_lines(self, bars: Sequence[Row], width: int) -> list[str]:
         """Each bar as tqdm draws it; none of those that draw themselves."""
-        assert self._bars is not None
-        return self._bars.draw(bars, width)
-
-    def close(self) -> None:
-        """End the run, and leave its last state."""
-        super().close()
-        if self._bars is not None:
-            self._bars.close()
-        self._bars = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_bars": None}
-
-
-class _Bars(Protocol):
-    """One bar of tqdm's for each row."""
-
-    def draw(self, rows: Sequence[Row], width: int) -> list[str]:
-        """Draw the rows; return those that are lines of text."""
-
-    def close(self) -> None:
-        """Draw nothing more, and leave what is there."""
-
-
-class _TextBars:
-    """Bars of a class that draws text: kbar decides where it goes."""
-
-    def __init__(self, tqdm_class: Any, ascii: bool) -> None:
-        self._class, self._ascii = tqdm_class, ascii
-
-    def draw(self, rows: Sequence[Row], width: int) -> list[str]:
-        return [self._line(row, width) for row in rows]
-
-    def close(self) -> None:
-        pass
+        if self._own_bars is None:
+            return [self._line(row, width) for row in bars]
+        self._own_bars.draw(bars)
+        return []
 
     def _line(self, row: Row, width: int) -> str:
+        assert self.output is not None
+        ascii = self.output.ascii
         bar = f"|{{bar:{row.bar - 2}}}|"
         if row.view.fraction is None:  # tqdm draws no bar without a total, so the line brings its own
-            bar = f"|{_moving(row.bar - 2, row.view.seen, '#' if self._ascii else '█')}|"
-        line: str = self._class.format_meter(
+            bar = f"|{_moving(row.bar - 2, row.view.seen, '#' if ascii else '█')}|"
+        line: str = self._text_class.format_meter(
             n=row.view.stands_at,
             total=row.view.total,
             elapsed=row.view.elapsed,
             ncols=width,
-            ascii=self._ascii,
+            ascii=ascii,
             bar_format=_format(row, bar),
         )
         return line
 
+    def close(self) -> None:
+        """End the run, and leave its last state."""
+        super().close()
+        if self._own_bars is not None:
+            self._own_bars.close()
+        self._text_class = self._own_bars = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_text_class": None, "_own_bars": None}
+
 
 class _OwnBars:
-    """Bars of a class that draws by its own means, such as a notebook's widgets."""
+    """One bar for each row, of a class that draws by its own means, such as a notebook's widgets."""
 
     def __init__(self, tqdm_class: Any) -> None:
         self._class = tqdm_class
         self._bars: list[Any] = []
         self._keys: list[int] = []
 
-    def draw(self, rows: Sequence[Row], width: int) -> list[str]:
+    def draw(self, rows: Sequence[Row]) -> None:
         while len(self._bars) > len(rows):
             gone = self._bars.pop()
             gone.total = None  # it is taken away, not cut short: a widget would turn red and stay
@@ -121,7 +102,6 @@ class _OwnBars:
         for row in rows[len(self._bars) :]:
             self._bars.append(self._new(row, len(self._bars)))
         self._keys = [row.view.key for row in rows]
-        return []
 
     def close(self) -> None:
         for bar in self._bars:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from ..core.outcome import outcome_of
@@ -27,12 +28,14 @@ _STALL = 1e-2  # longer waits within a bulk are exceptional
 _END: Any = object()
 
 
-def end(stage: Stage, outcome: Outcome) -> None:
-    """End a stage; if that fails, it is no reason to end the loop."""
+def end(stage: Stage, outcome: Outcome, error: BaseException | None = None) -> None:
+    """End a stage, by `error` if there is one; if that fails, it is no reason to end the loop."""
     try:
-        current().end(stage, outcome)
-    except Exception as error:
-        failure("kbar missed an end", error)
+        if error is None and stage.outcome is None:
+            stage.logged.fetch(current().clock(), warn)  # for the last state that is drawn
+        current().end(stage, outcome if error is None else outcome_of(error))
+    except Exception as problem:
+        failure("kbar missed an end", problem)
 
 
 class Bulks:
@@ -138,11 +141,8 @@ class Feed(Generic[T]):
         if isinstance(error, GeneratorExit):
             return  # the loop has let go of the items: `ended` tells how
         self._iterator = None
-        if stage and error:
-            end(stage, outcome_of(error))
-        elif stage:
-            stage.logged.fetch(self.display.clock(), warn)
-            end(stage, "done")
+        if stage:
+            end(stage, "done", error)
 
     # The stage's owner.
 
@@ -197,7 +197,8 @@ class Feed(Generic[T]):
             return
         display, waits, plan = self.display, self.waits, self._bulks.plan
         waits.asked = now = display.clock()
-        with _Ending(self, stage):
+        with contextlib.ExitStack() as ending:
+            ending.push(lambda *raised: self.finish(stage, raised[1]))
             # A bulk asks for the iterator's iterator. Python's own return themselves; others may begin anew.
             own = type(iterable).__module__ == "builtins"
             iterator = iter(iterable) if own else itertools.chain(iterable)
@@ -230,21 +231,6 @@ class Feed(Generic[T]):
                 waits.add_bulk(sample, done - first, done, since, now)
 
 
-class _Ending:
-    """A block that passes items on: the stage ends with it."""
-
-    def __init__(self, feed: Feed[Any], stage: Stage) -> None:
-        self._feed, self._stage = feed, stage
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._feed.finish(self._stage, error)
-
-
 class AsyncItems(AsyncIterator[T]):
     """The items of an asynchronous iterable, each of them timed. The stage ends as with `Feed.items`."""
 
@@ -253,12 +239,10 @@ class AsyncItems(AsyncIterator[T]):
         self._feed: Feed[T] = Feed(begin)
         self._feed.follow(self)
         self._stage: Stage | None = None
-        self._begun = False
         self._given = self._done = 0
 
     async def __anext__(self) -> T:
-        if not self._begun:
-            self._begun = True
+        if self._stage is None:
             self._stage = self._feed.begin()
         if self._done < self._given:  # a task that asks for an item has done one that was given
             self._done += 1

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ..core.outcome import outcome_of
-from ..core.stage import Leave
+from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
 from ..options import Options, RendererSpec
 from ..system.warnings import failure
@@ -151,9 +151,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     @_harmless
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """`fit` is over."""
-        run = self._runs.find("fit")
-        if run:
-            self._runs.end(run)
+        self._runs.finish("fit")
 
     # evaluate, and the validation within fit
 
@@ -181,10 +179,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """`evaluate` is over."""
         run = self._runs.find("evaluate", "fit")
-        if run and run.kind == "evaluate":
-            self._runs.end(run)
-        elif run:
+        if run and run.kind == "fit":
             run.end_validation(logs)
+        else:
+            self._runs.finish("evaluate")
 
     # predict
 
@@ -200,9 +198,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     @_harmless
     def on_predict_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """`predict` is over."""
-        run = self._runs.find("predict")
-        if run:
-            self._runs.end(run)
+        self._runs.finish("predict")
 
     def _begin(self, kind: str, unit: str, total: str) -> None:
         params = self.params or {}

@@ -75,14 +75,8 @@ def _handled(thread: int) -> Iterator[BaseException]:
         if isinstance(error, BaseException) and not any(error is other for other in seen):
             seen.append(error)
             yield error
-            todo += [*_members(error), error.__context__, error.__cause__]
-
-
-def _members(error: BaseException) -> list[object]:
-    try:
-        return list(getattr(error, "exceptions", ()))
-    except Exception:  # an exception's class may use this name for something else
-        return []
+            members = getattr(error, "exceptions", None)  # a group's; a class may use this name for something else
+            todo += [*(members if isinstance(members, tuple) else ()), error.__context__, error.__cause__]
 
 
 class LeftLoop:

@@ -82,7 +82,7 @@ class Loop(Block):
             if not stage.outcome:
                 current().finish_epoch(stage, metrics)
         self._iterator = None
-        if not stage.held:
+        if not stage.in_block:
             end(stage, stage.own_end)
 
     def __exit__(
@@ -98,14 +98,14 @@ class Loop(Block):
         if epoch and self._stage:
             epoch.logged.fetch(current().clock(), warn)
             epoch.close()
-            self._stage.epoch_left = True
-            current().running()
+            self._stage.epoch.is_left = True
+            current().running()  # so that the epoch counts by now, if all its phases are done
 
     def _release(self, frame: FrameType | None) -> None:
         """The loop over the epochs, in `frame`, has let go of them half way."""
         if self._stage:
-            self._stage.epoch_left = True
-            if not self._stage.held:
+            self._stage.epoch.is_left = True
+            if not self._stage.in_block:
                 self._stage.owner = LeftLoop(frame)
 
 
@@ -117,11 +117,11 @@ class Epoch(Logs):
         metrics: all that was logged in it, the latest values.
     """
 
-    def __init__(self, run: Stage, index: int) -> None:
+    def __init__(self, stage: Stage, index: int) -> None:
         self.index = index
-        self.logged = run.epoch_logged = Logged()
+        self.logged = stage.epoch.logged = Logged()
         self.metrics = self.logged.values
-        self._run = run
+        self._stage = stage
         self._over = False
         self._phases: list[Stage] = []
         self._means: dict[tuple[int, str], Mean] = {}
@@ -154,7 +154,7 @@ class Epoch(Logs):
                 unit=unit,
                 total=arguments.length(iterable) if count is None else count,
                 firm=False,
-                parent=self._run,
+                parent=self._stage,
                 phase=True,
                 source=feed,
                 owner=feed,

@@ -40,7 +40,7 @@ class Run:
         self.epoch = epoch
         self.display.start_epoch(self.stage)
         if self.call and not self.call.validates(epoch):
-            self.stage.epoch_logged = Logged()
+            self.stage.epoch.logged = Logged()
         self.train = self.display.begin(
             "train", title=f"epoch {epoch + 1}", unit="step", total=self._steps, parent=self.stage, phase=True
         )
@@ -61,8 +61,7 @@ class Run:
             self.display.end(self.tests, self.tests.own_end)
             self.tests = None
             if self.epoch is not None:
-                self.stage.epoch_logged = Logged()
-                self.stage.epoch_logged.values.update({f"val_{name}": value for name, value in (logs or {}).items()})
+                self.stage.epoch.logged = Logged({f"val_{name}": value for name, value in (logs or {}).items()})
 
     def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool) -> None:
         """The epoch is over; `hold` its line back if later callbacks may add to `logs`."""
@@ -116,11 +115,15 @@ class Runs:
             self.end(self._open[-1], "error")
         return run
 
-    def end(self, run: Run, outcome: Outcome | None = None) -> None:
-        """`run` is over, by itself if no `outcome` is given."""
-        if outcome is None:
+    def finish(self, kind: str) -> None:
+        """The run of this kind that a hook is for is over, by itself."""
+        run = self.find(kind)
+        if run:
             run.end_train()
-            outcome = run.stage.own_end
+            self.end(run, run.stage.own_end)
+
+    def end(self, run: Run, outcome: Outcome) -> None:
+        """`run` is over."""
         current().end(run.stage, outcome)
         self._open = [r for r in self._open if r is not run]
         self.top = self._open[-1] if self._open else _NoRun()

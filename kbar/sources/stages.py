@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..core.metrics import named
-from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
@@ -44,11 +43,8 @@ def end_block(stage: Stage, outcome: Outcome, error: BaseException | None, trace
     if isinstance(error, GeneratorExit) and trace:  # the block is in a generator that is closed, which must not wait
         stage.owner = LeftLoop(trace.tb_frame)
         current().notice()
-    elif error:
-        end(stage, outcome_of(error))
     else:
-        stage.logged.fetch(current().clock(), warn)
-        end(stage, outcome)
+        end(stage, outcome, error)
 
 
 class Block:
@@ -64,7 +60,7 @@ class Block:
     def __enter__(self) -> Self:
         if self._stage:
             raise RuntimeError(f"{self._label!r} has begun already; make another one for another block")
-        self._open().held = True
+        self._open().in_block = True
         return self
 
     def __exit__(
@@ -159,7 +155,7 @@ class HandStage(Block, Logs):
     @total.setter
     def total(self, total: int | None) -> None:
         self._total = arguments.total("total", total)
-        self._open().total = self._total
+        self._open().counts.total = self._total
 
     @property
     def done(self) -> int:
@@ -173,7 +169,7 @@ class HandStage(Block, Logs):
             RuntimeError: if a block within it is open.
         """
         inner = current().innermost()
-        if self._stage and inner and inner is not self._stage and inner.held and inner.within(self._stage):
+        if self._stage and inner and inner is not self._stage and inner.in_block and inner.within(self._stage):
             raise RuntimeError(
                 f"{self._label!r} cannot end while {inner.label!r} within it is open: leave that block first"
             )

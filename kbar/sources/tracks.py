@@ -88,10 +88,10 @@ class Track(Logs, Generic[T]):
         (self._latest or self._logged).log(metrics, current().clock(), warn)
 
     def _begin(self, feed: Feed[T]) -> Stage:
-        for earlier, stage in self._loops:
+        for earlier, unfinished in self._loops:
             if earlier.is_left:
-                end(stage, "stopped")
-        begun = current().begin(
+                end(unfinished, "stopped")
+        stage = current().begin(
             self._label,
             unit=self._unit,
             total=arguments.length(self._iterable) if self._total is None else self._total,
@@ -101,8 +101,8 @@ class Track(Logs, Generic[T]):
             owner=None if self._in_block else feed,
         )
         if self._in_block:
-            self._loops = [(f, s) for f, s in self._loops if not s.outcome] + [(feed, begun)]
+            self._loops = [(f, s) for f, s in self._loops if not s.outcome] + [(feed, stage)]
         if not self._latest:  # what was logged for another loop says nothing of this one
-            begun.logged = self._logged
-        self._latest = begun
-        return begun
+            stage.logged = self._logged
+        self._latest = stage
+        return stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import weakref
 
@@ -11,13 +12,20 @@ FileId = tuple[int, int]
 """Device and inode, which identify a file."""
 
 
-def file_id(descriptor: int) -> FileId | None:
-    """The file that a descriptor leads to; None if it is closed, or the system cannot tell."""
+def file_id(file: int | str) -> FileId | None:
+    """The file that a descriptor leads to, or that is at a path; None if there is none, or the system cannot tell."""
     try:
-        found = os.fstat(descriptor)
+        found = os.stat(file)
     except OSError:
         return None
     return (found.st_dev, found.st_ino) if found.st_ino else None
+
+
+def file_behind(stream: object) -> io.FileIO | None:
+    """The file that a text stream writes to if it is as Python opens one; None for any other object."""
+    buffer = getattr(stream, "buffer", None)
+    file = getattr(buffer, "raw", buffer)  # with `python -u` there is no buffer
+    return file if type(stream) is io.TextIOWrapper and type(file) is io.FileIO else None
 
 
 class Descriptor:

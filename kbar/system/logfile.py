@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from .descriptor import Descriptor, FileId
+from .descriptor import Descriptor, file_id
 from .warnings import warn
 from .worker import this_worker
 
@@ -95,10 +95,10 @@ class LogFile:
             self._missing += 1
             self._failed(error)
 
-    def commit(self, last: bool) -> None:
-        """If the latest line is the `last` of a stage, wait until it would survive a power failure."""
+    def commit(self) -> None:
+        """Wait until the lines would survive a power failure."""
         try:
-            if last and self._file and self._file.ours:
+            if self._file and self._file.ours:
                 os.fsync(self._file.number)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # as of a device
@@ -129,7 +129,7 @@ class LogFile:
     def _open_file(self) -> Descriptor:
         """The file, opened anew unless it is open and still the one at its path."""
         if self._file:
-            if self._file.ours and _id_at(self.path) == self._file.file:
+            if self._file.ours and file_id(self.path) == self._file.file:
                 return self._file
             self._release()
         if not self._opened:  # a folder that has vanished since may have been removed on purpose
@@ -155,15 +155,6 @@ class LogFile:
         except OSError:  # a log need not be readable
             return False
         return True
-
-
-def _id_at(path: str) -> FileId | None:
-    """The file at a path; None if there is none."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _append(file: Descriptor, line: str) -> None:

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from .cells import column_after
-from .descriptor import Descriptor
+from .descriptor import Descriptor, file_behind
 from .environment import place
+from .replaced import Shadow
 
 _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
 
@@ -35,45 +36,6 @@ def is_own_write() -> bool:
     return _writes.own
 
 
-class Shadow:
-    """Replaces `write` and `flush` of one stream object by methods of its own, which call the original ones.
-
-    So it sees what is written by all who use the object, and `sys.stdout` remains the same object.
-
-    Args:
-        stream: any object whose attributes can be set.
-
-    Raises:
-        AttributeError, TypeError: if they cannot.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self.active = True
-        self._replaced = {name: vars(stream).get(name) for name in ("write", "flush")}
-        self._write, self._flush = stream.write, getattr(stream, "flush", lambda: None)
-        stream.write, stream.flush = self.write, self.flush
-
-    def write(self, data: Any) -> Any:
-        """Write `data` as the stream does."""
-        return self._write(data)
-
-    def flush(self) -> None:
-        """Flush as the stream does."""
-        self._flush()
-
-    def remove(self) -> None:
-        """Restore `write` and `flush`, unless other code has replaced them since; then calls only pass through."""
-        self.active = False
-        for name, before in self._replaced.items():
-            if vars(self.stream).get(name) != getattr(self, name):
-                continue
-            if before is None:
-                delattr(self.stream, name)
-            else:
-                setattr(self.stream, name, before)
-
-
 class Output:
     """A stream that bars or lines are written to. All renderers that write to the same place share one output.
 
@@ -86,10 +48,11 @@ class Output:
 
     Attributes:
         lock: held while anything is written, by the user's prints too.
-        begun: columns of a line that was printed and has not ended yet.
+        column: columns of the line that was printed last and has not ended; 0 if it has.
+        waiting: lines that are written once the line ends that the user has begun.
         frame: the number of frames that were drawn.
         awaited: whether the end of a run, or a print, waits until lines are written.
-        late: whether it was waited for in vain since it last took anything.
+        timed_out: whether it was waited for in vain since it last took anything.
     """
 
     is_terminal: bool = False
@@ -98,9 +61,9 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.begun = self.frame = 0
-        self.late = self.flushing = self.awaited = False
-        self._waiting = ""  # lines that are written once the user's line ends
+        self.column = self.frame = 0
+        self.timed_out = self.flushing = self.awaited = False
+        self.waiting = ""
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
         self._descriptor = _own_descriptor(stream)
@@ -112,9 +75,9 @@ class Output:
         self.write_lines(above)
 
     def leave(self) -> None:
-        """Write the bars that were drawn last as lines, which stay."""
+        """Leave the bars that were drawn last as lines, with the cursor below them."""
         bars, self._last = self._last, ()
-        self.write_lines(bars)
+        self.draw(bars, ())
 
     def hide(self) -> None:
         """Take the bars away, so that text can be printed; here there are none."""
@@ -125,17 +88,12 @@ class Output:
     def printed(self, data: Any) -> None:
         """Take note that the user has printed `data`, text or bytes but not nothing. The lock must be held."""
         if data[-1:] != (b"\n" if isinstance(data, bytes) else "\n"):
-            self.begun = max(1, column_after(self._decoded(data), self.begun))
+            self.column = max(1, column_after(self._decoded(data), self.column))
             return
-        self.begun = 0
-        if self._waiting:  # lines that come between this line and the next
+        self.column = 0
+        if self.waiting:  # lines that come between this line and the next
             with contextlib.suppress(OSError, ValueError):  # the next lines will tell
                 self._write_waiting()
-
-    @property
-    def has_waiting_lines(self) -> bool:
-        """Whether lines wait for the end of the line that the user has begun."""
-        return bool(self._waiting)
 
     def _decoded(self, data: str | bytes) -> str:
         return data if isinstance(data, str) else data.decode(self.encoding, "replace")
@@ -151,17 +109,17 @@ class Output:
         text = "".join(f"{line}\n" for line in lines)
         until = time.monotonic() + _LINE_END  # until then the user may end the line
         if not self._is_direct:
-            while self.begun and not self.awaited and time.monotonic() < until:
+            while self.column and not self.awaited and time.monotonic() < until:
                 time.sleep(0.005)
-            begun, self.begun = self.begun, 0
-            self.write("\n" + text if begun else text)
+            column, self.column = self.column, 0
+            self.write("\n" + text if column else text)
             return
         self._wait()
-        self._waiting = text
-        while self._waiting:
+        self.waiting = text
+        while self.waiting:
             with self.lock:
                 self._flush()
-                if not self.begun or self.awaited or time.monotonic() > until:
+                if not self.column or self.awaited or time.monotonic() > until:
                     self._write_waiting()
                     return
             time.sleep(0.005)
@@ -169,9 +127,9 @@ class Output:
     def _write_waiting(self) -> None:
         """Write the lines that wait for the end of the user's line, if that print has not done so. The lock is held."""
         self._flush()
-        text, self._waiting = self._waiting, ""
-        self.write("\n" + text if text and self.begun else text)
-        self.begun = 0
+        text, self.waiting = self.waiting, ""
+        self.write("\n" + text if text and self.column else text)
+        self.column = 0
 
     def write(self, text: str) -> None:
         """Write all of `text`, and wait as long as that takes.
@@ -186,7 +144,7 @@ class Output:
                 _write_all(self._descriptor, self._encoded(text))
         else:  # without the lock: a print that holds it may be waiting for the stand-in's own lock
             self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
-        self.late = False
+        self.timed_out = False
 
     @property
     def _is_direct(self) -> bool:
@@ -197,7 +155,7 @@ class Output:
 
     def _wait(self) -> None:
         """Wait until the stream is ready, before the lock is taken that prints need as well."""
-        _wait_until_writable(self._descriptor.number if self._descriptor else _behind(self.stream))
+        _wait_until_writable(self._descriptor.number if self._descriptor else _likely_descriptor(self.stream))
 
     def _flush(self) -> None:
         """Write out what was printed before, so that it comes first."""
@@ -242,18 +200,17 @@ class Output:
     @property
     def size(self) -> tuple[int, int]:
         """Columns and lines at this moment; 80 and 24 where the terminal or `COLUMNS` and `LINES` do not say."""
-        columns, lines = self._terminal_size()
+        columns = lines = 0
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # it leads to no terminal
+            columns, lines = os.get_terminal_size(self._number)
         if not self.is_terminal:
-            columns, lines = (
-                found or _from_environment(name) for found, name in ((columns, "COLUMNS"), (lines, "LINES"))
-            )
+            columns, lines = columns or _from_environment("COLUMNS"), lines or _from_environment("LINES")
         return columns or 80, lines or 24
 
-    def _terminal_size(self) -> tuple[int, int]:
-        try:
-            return os.get_terminal_size(self._descriptor.number if self._descriptor else self.stream.fileno())  # type: ignore[union-attr]  # None is what except is for
-        except (AttributeError, ValueError, OSError):
-            return 0, 0
+    @property
+    def _number(self) -> int:
+        """The number of its descriptor, or of the stream's."""
+        return self._descriptor.number if self._descriptor else self.stream.fileno()  # type: ignore[union-attr]  # callers suppress it
 
     def leads_to(self, stream: IO[str] | None) -> bool:
         """Whether `stream` leads to the same place."""
@@ -266,11 +223,11 @@ class Output:
 
 
 def _own_descriptor(stream: IO[str] | None) -> Descriptor | None:
-    raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))
-    if os.name != "posix" or type(stream) is not io.TextIOWrapper or not isinstance(raw, io.FileIO):
+    file = file_behind(stream)
+    if os.name != "posix" or file is None:
         return None
     try:
-        return Descriptor(os.dup(stream.fileno()))
+        return Descriptor(os.dup(file.fileno()))
     except (OSError, ValueError):  # closed
         return None
 
@@ -297,7 +254,7 @@ def _wait_until_writable(descriptor: int | None) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def _behind(stream: Any) -> int | None:
+def _likely_descriptor(stream: Any) -> int | None:
     """The descriptor that an object in place of a stream most likely writes to; None if there is none."""
     if isinstance(stream, io.StringIO):
         return None

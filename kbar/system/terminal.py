@@ -92,10 +92,10 @@ class Terminal(Output):
             room = gap + len(shown)
             frame = [self._permanent(above)]
             if above:
-                self.begun = 0
-            elif self.begun and self.begun % columns == 0:
+                self.column = 0
+            elif self.column and self.column % columns == 0:
                 frame.append("\r\n")  # the line is full, and would go on in the next row
-                self.begun = 0
+                self.column = 0
             if shown:
                 frame += [_SCROLL_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
@@ -105,11 +105,6 @@ class Terminal(Output):
             self.write("".join(frame))
             self._shows_bars = bool(shown)
             self.frame += 1
-
-    def leave(self) -> None:
-        """Leave the bars that were drawn last as lines, with the cursor below them."""
-        bars, self._last = self._last, ()
-        self.draw(bars, ())
 
     @property
     def _is_direct(self) -> bool:
@@ -139,14 +134,13 @@ class Terminal(Output):
     def make_room(self, data: Any) -> None:
         """Take the bars away, unless there is room for `data` above them; so a line now and then lets none flicker."""
         if self._shows_bars and data:
-            taken = rows_taken(self._decoded(data), self.begun, self.size[0])
+            taken = rows_taken(self._decoded(data), self.column, self.size[0])
             if taken > self._gap:
                 self.hide()
-            elif not self.begun:
+            elif not self.column:
                 self.write(_TO_END_OF_LINE)  # native code may have left the cursor on a bar
             self._gap -= int(min(taken, self._gap))
 
-    @property
     def asks(self) -> bool:
         """Whether a program asks something: it has changed the terminal's mode, or the main thread reads from it."""
         mode = self._current_mode()
@@ -170,8 +164,3 @@ class Terminal(Output):
         with contextlib.suppress(Exception):  # likewise, or the terminal is another session's
             return os.tcgetpgrp(self._number) != os.getpgrp()
         return False
-
-    @property
-    def _number(self) -> int:
-        """The terminal's descriptor."""
-        return self._descriptor.number if self._descriptor else self.stream.fileno()  # type: ignore[union-attr]  # suppressed

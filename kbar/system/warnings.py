@@ -17,6 +17,8 @@ from collections import deque
 from types import CodeType, FunctionType, MethodType
 from typing import IO, Any
 
+from .descriptor import file_behind
+
 _LIMIT = 100  # warnings that are kept while they cannot be issued or written
 _WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, if nobody has replaced it
 
@@ -61,20 +63,20 @@ def flush() -> None:
 def _issue(text: str) -> None:
     """Pass a warning to whatever handles warnings; if that is only standard error, add it to `_unwritten`."""
     action = _action(text)
-    warning = KbarWarning(text)
+    if action == "ignore":
+        return
+    if action == "error":  # such a filter is meant for the user's code: no display is a reason to end a run
+        _unwritten.append(f"KbarWarning: {text}\n")
+        return
+    is_replaced = getattr(warnings.showwarning, "__module__", "") not in _WARNINGS_MODULES
+    shown = None if is_replaced else io.StringIO()  # stays empty if `warnings.catch_warnings` records the warning
     try:
-        if action == "error":  # such a filter is meant for the user's code: no display is a reason to end a run
-            _unwritten.append(f"KbarWarning: {text}\n")
-        elif action != "ignore" and getattr(warnings.showwarning, "__module__", "") in _WARNINGS_MODULES:
-            shown = io.StringIO()  # stays empty if `warnings.catch_warnings` records the warning
-            warnings.showwarning(warning, KbarWarning, "kbar", 0, file=shown, line="")
-            if shown.getvalue() and shown.getvalue() not in _unwritten:
-                _unwritten.append(shown.getvalue())
-        elif action != "ignore":
-            warnings.showwarning(warning, KbarWarning, "kbar", 0)
+        warnings.showwarning(KbarWarning(text), KbarWarning, "kbar", 0, shown, "")
     except Exception as error:  # the handler is the user's, and so is its failure
         if from_signal(error):
             raise
+    if shown and shown.getvalue() and shown.getvalue() not in _unwritten:
+        _unwritten.append(shown.getvalue())
 
 
 def _action(text: str) -> str:
@@ -99,7 +101,7 @@ def _write(text: str) -> bool:
     try:
         if not _is_writable(stream):
             return False
-        if _is_real(stream):
+        if file_behind(stream) and "write" not in vars(stream):
             with contextlib.suppress(OSError):  # what the program has written comes first
                 stream.flush()
             os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
@@ -110,13 +112,6 @@ def _write(text: str) -> bool:
             raise
         return False
     return True
-
-
-def _is_real(stream: IO[str]) -> bool:
-    """Whether `stream` is as Python opens it, and its `write` has not been replaced."""
-    buffer = getattr(stream, "buffer", None)
-    raw = getattr(buffer, "raw", buffer)  # with `python -u` there is no buffer
-    return type(stream) is io.TextIOWrapper and type(raw) is io.FileIO and "write" not in vars(stream)
 
 
 def _is_writable(stream: IO[str] | None) -> bool:
@@ -133,11 +128,13 @@ def from_signal(error: BaseException) -> bool:
     """Whether the handler of a signal has raised `error`, which then is the user's wherever kbar catches it.
 
     The handlers that count are those installed now and those that were when a run began: some remove themselves.
+    Python's own handler of Ctrl-C raises a `KeyboardInterrupt`.
     """
     if threading.current_thread() is not threading.main_thread():  # handlers run nowhere else
         return False
     _note_handlers()
-    return any(id(frame.f_code) in _handlers for frame, _ in traceback.walk_tb(error.__traceback__))
+    frames = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, KeyboardInterrupt) or any(id(frame.f_code) in _handlers for frame, _ in frames)
 
 
 def _note_handlers() -> None:
@@ -150,13 +147,13 @@ def _note_handlers() -> None:
             _handlers[id(function.__code__)] = function.__code__
 
 
-def said(value: object) -> str:
+def text_of(value: object) -> str:
     """`value` as text, whatever its `__str__` raises."""
     if isinstance(value, str):
         return value
     try:
         return str(value)
-    except Exception as error:
+    except BaseException as error:  # also SystemExit, as no text is a reason to end the process
         if from_signal(error):
             raise
         return f"<{type(value).__name__}>"
@@ -178,7 +175,7 @@ def failure(what: str, error: BaseException) -> None:
         raise error
     at = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" ({at[0].filename}:{at[0].lineno})" if at else ""
-    why = "".join(c if c.isprintable() else " " for c in said(error)[:500])
+    why = "".join(c if c.isprintable() else " " for c in text_of(error)[:500])
     warn(f"{what}: {type(error).__name__}: {why}{where}. The run goes on.")
 
 

@@ -202,6 +202,22 @@ def test_mistakes_raise_at_once(name: str) -> None:
         kbar.ProgressBar(**{name: 1})
 
 
+def test_an_epoch_left_half_way_says_nothing_of_the_next(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    with kbar.loop(epochs=3, renderer=renderer, summary=True) as loop:
+        for epoch in loop.epochs():
+            for _ in epoch.steps(range(4)):
+                clock.advance(10.0)
+                break
+            break
+        for epoch in loop.epochs():
+            for _ in epoch.steps(range(4)):
+                clock.advance(1.0)
+            if epoch.index == 1:
+                assert last(renderer, "loop").rate == pytest.approx(1 / 4.0)
+    spent = [dict(event.epoch.spent) for event in renderer.events if event.epoch]
+    assert [sum(epoch.values()) for epoch in spent] == [pytest.approx(4.0, abs=0.01)] * 3
+
+
 def test_the_time_of_callbacks_is_not_the_steps(clock: FakeClock, renderer: RecordingRenderer) -> None:
     """Keras calls the bar after the other callbacks, whose time must not count as the steps'."""
     pytest.importorskip("keras")

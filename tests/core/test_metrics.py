@@ -82,7 +82,7 @@ def drawn(logged: Logged) -> dict[str, object]:
         view = StageView(
             1, 0, "x", "x", "x", "it", False, 0, None, 0.0, 0.0, None, None, None, tuple(logged.shown().items()), None
         )
-        return dict(fetched(Snapshot((view,), ()), {}, pytest.fail).stages[0].metrics)
+        return dict(fetched(Snapshot((view,), ()), pytest.fail).stages[0].metrics)
 
     found: dict[str, object] = elsewhere(draw)
     return found
@@ -193,11 +193,11 @@ def test_a_value_on_a_device_is_fetched_by_its_own_thread(kind: str, monkeypatch
     monkeypatch.setattr(OnDevice, "device", SimpleNamespace(type=kind))
     logged = Logged()
     for i in range(5):
-        logged.log({"loss": OnDevice(i), "lr": 0.1}, now=float(i), tell=pytest.fail)
+        logged.log({"loss": OnDevice(i), "lr": 0.1}, now=float(i), report=pytest.fail)
     assert OnDevice.fetched == 0
     assert drawn(logged) == {"lr": 0.1}  # nobody has asked before
-    logged.log({"loss": OnDevice(5)}, now=5.0, tell=pytest.fail)
-    logged.log({"loss": OnDevice(6)}, now=6.0, tell=pytest.fail)
+    logged.log({"loss": OnDevice(5)}, now=5.0, report=pytest.fail)
+    logged.log({"loss": OnDevice(6)}, now=6.0, report=pytest.fail)
     assert OnDevice.fetched == 1
     assert list(drawn(logged).items()) == [("loss", 5), ("lr", 0.1)]
 
@@ -205,21 +205,21 @@ def test_a_value_on_a_device_is_fetched_by_its_own_thread(kind: str, monkeypatch
 def test_values_are_fetched_four_times_a_second_at_most() -> None:
     logged = Logged()
     for i in range(1000):
-        logged.log({"loss": OnDevice(i)}, now=i / 100, tell=pytest.fail)
+        logged.log({"loss": OnDevice(i)}, now=i / 100, report=pytest.fail)
         logged.shown()
     assert 39 <= OnDevice.fetched <= 41
 
 
 def test_nothing_is_fetched_while_a_graph_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     logged = Logged()
-    logged.log({"loss": OnDevice(0)}, now=0.0, tell=pytest.fail, soon=True)
+    logged.log({"loss": OnDevice(0)}, now=0.0, report=pytest.fail, soon=True)
     monkeypatch.setattr(OnDevice, "capturing", True)
     for i in range(1, 5):
         assert drawn(logged) == {"loss": 0}
-        logged.log({"loss": OnDevice(i)}, now=float(i), tell=pytest.fail)
+        logged.log({"loss": OnDevice(i)}, now=float(i), report=pytest.fail)
     assert logged.numbers(5.0, pytest.fail) == {"loss": 0}
     monkeypatch.setattr(OnDevice, "capturing", False)
-    logged.log({"loss": OnDevice(6)}, now=6.0, tell=pytest.fail)
+    logged.log({"loss": OnDevice(6)}, now=6.0, report=pytest.fail)
     assert drawn(logged) == {"loss": 6}
 
 
@@ -230,7 +230,7 @@ def test_a_torch_that_cannot_tell_whether_it_records_is_taken_to_do_so(monkeypat
     monkeypatch.setattr(sys.modules["torch"].cuda, "is_current_stream_capturing", broken)
     logged = Logged()
     assert logged.numbers(0.0, pytest.fail) == {}
-    logged.log({"loss": OnDevice(0), "lr": 0.1}, now=0.0, tell=pytest.fail, soon=True)
+    logged.log({"loss": OnDevice(0), "lr": 0.1}, now=0.0, report=pytest.fail, soon=True)
     assert logged.numbers(1.0, pytest.fail) == {"lr": 0.1}
     assert OnDevice.fetched == 0
 
@@ -238,16 +238,16 @@ def test_a_torch_that_cannot_tell_whether_it_records_is_taken_to_do_so(monkeypat
 @pytest.mark.parametrize("value", [lambda: NO_MEAN.plus(OnDevice(2.0), 1), lambda: [OnDevice(2.0), OnDevice(3.0)]])
 def test_means_and_lists_of_values_on_a_device_are_fetched_like_them(value: Callable[[], object]) -> None:
     logged = Logged()
-    logged.log({"value": value()}, now=0.0, tell=ignore)
+    logged.log({"value": value()}, now=0.0, report=ignore)
     assert drawn(logged) == {}
-    logged.log({"value": value()}, now=1.0, tell=ignore)
+    logged.log({"value": value()}, now=1.0, report=ignore)
     assert str(drawn(logged)["value"]) in ("2.0", "[tensor(2.0, device='cuda'), tensor(3.0, device='cuda')]")
 
 
 def test_of_a_larger_tensor_on_a_device_only_the_shape_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OnDevice, "shape", (3, 4))
     logged, problems = Logged(), list[str]()
-    logged.log({"grid": OnDevice(0)}, now=0.0, tell=ignore)
+    logged.log({"grid": OnDevice(0)}, now=0.0, report=ignore)
     assert logged.numbers(0.0, problems.append) == {"grid": "[3×4]"}
     assert problems == ["the metric 'grid' is no number (OnDevice: shape (3, 4)) and is shown as text"]
     assert OnDevice.fetched == 0
@@ -256,7 +256,7 @@ def test_of_a_larger_tensor_on_a_device_only_the_shape_is_looked_at(monkeypatch:
 def test_a_device_that_fails_costs_only_its_own_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OnDevice, "item", Odd(RuntimeError("CUDA error: device-side assert triggered")).item)
     logged, problems = Logged(), list[str]()
-    logged.log({"loss": OnDevice(0), "lr": 0.1}, now=0.0, tell=problems.append, soon=True)
+    logged.log({"loss": OnDevice(0), "lr": 0.1}, now=0.0, report=problems.append, soon=True)
     assert drawn(logged) == {"loss": "<OnDevice>", "lr": 0.1}
     assert "device-side assert" in problems[0]
 

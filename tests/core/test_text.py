@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbar.core.metrics import Selection
+from kbar.core.settings import Settings
 from kbar.core.snapshot import StageView
 from kbar.core.text import clean, count, duration, number, percentage, rate, took
 
@@ -146,6 +146,6 @@ def test_count_and_percentage_as_text(done: int, total: int | None, outcome: Any
 )
 def test_metrics_are_chosen_and_ordered_by_patterns(patterns: list[str] | None, chosen: list[str]) -> None:
     metrics = {"accuracy": 1, "loss": 2, "val_accuracy": 3, "val_loss": 4}
-    selection = Selection() if patterns is None else Selection(tuple(patterns))
-    assert [name for name, _ in selection.pick(metrics)] == chosen
-    assert selection.pick(None) == ()
+    settings = Settings() if patterns is None else Settings(tuple(patterns))
+    assert [name for name, _ in settings.pick(metrics)] == chosen
+    assert settings.pick(None) == ()

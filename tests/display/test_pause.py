@@ -24,7 +24,7 @@ def terminal() -> VirtualTerminal:
 def asking(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether somebody is asked something there, in a way that only the terminal tells."""
     asks = [False]
-    monkeypatch.setattr(Terminal, "asks", property(lambda self: asks[0]))
+    monkeypatch.setattr(Terminal, "asks", lambda self: asks[0])
     return asks
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 import kbar
+from kbar.display.prints import Prints
 from kbar.display.process import current
+from kbar.display.thread import is_held
+from kbar.system.terminal import output_of
 from kbar.testing import FakeClock, VirtualTerminal
 
 from ..helpers import RENDERERS, begin, lines_of
@@ -123,6 +126,64 @@ def test_a_stream_that_takes_the_place_of_stdout_is_left_there(
     monkeypatch.setattr(sys, "stdout", other)
     current().end(stage, "done")
     assert sys.stdout is other
+
+
+class StandIn(VirtualTerminal):
+    """A stream of the user's, which notes whether the display's lock is held while it is called."""
+
+    def __init__(self) -> None:
+        self.locked: dict[str, bool] = {}
+        super().__init__(60, 20)
+
+    def fileno(self) -> int:
+        self.note("fileno")
+        return super().fileno()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.note(f"set {name}")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self.note(f"delete {name}")
+        super().__delattr__(name)
+
+    def note(self, what: str) -> None:
+        if "locked" in vars(self):
+            self.locked[what] = self.locked.get(what, False) or is_held(current().lock)
+
+
+def test_no_method_of_a_stream_is_called_under_the_displays_lock(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A print on another thread may hold a lock of the stream's while it waits for the display's."""
+    stream = StandIn()
+    monkeypatch.setattr(sys, "stdout", stream)
+    current().end(begin(kbar.RichRenderer()), "done")
+    assert {"fileno", "set write", "set flush", "delete write", "delete flush"} <= {*stream.locked}
+    assert [what for what, locked in stream.locked.items() if locked] == []
+
+
+class Silent(io.StringIO):
+    """A stream that does not say how much of a text it takes."""
+
+    def write(self, text: str) -> None:  # type: ignore[override]  # as many stand-ins have it
+        super().write(text)
+
+
+@pytest.mark.parametrize(("kind", "taken"), [(io.StringIO, 9), (Silent, None)])
+def test_a_print_that_ends_a_line_above_waiting_ones_returns_what_the_stream_does(
+    kind: type[io.StringIO], taken: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = kind()
+    monkeypatch.setattr(sys, "stdout", stream)
+    output = output_of(stream)
+    prints = Prints(lambda: None, lambda name, text: None)
+    prints.share(output)
+    stream.write("loading ")
+    output.waiting = "a line\n"
+    assert stream.write("done\nnext") == taken
+    prints.release(set(), listening=False)
+    assert stream.getvalue() == "loading done\na line\nnext"
 
 
 @pytest.mark.parametrize("options", [{"renderer": "none"}, {"renderer": "rich", "capture": False}])

@@ -108,7 +108,10 @@ def test_trials_that_are_pruned_end_before_what_is_printed_next(
 ) -> None:
     """Each with the line of the epoch that was done, and counted."""
     shown = lines(trials, renderer, PRUNED.format(raises=raises, run=CATCHES[catch]))
-    found = [re.search(r"epoch 1/4 (?!train|validation)|(failed|interrupted) at 1/4|pruned \d|after trial \d", line) for line in shown]
+    found = [
+        re.search(r"epoch 1/4 (?!train|validation)|(failed|interrupted) at 1/4|pruned \d|after trial \d", line)
+        for line in shown
+    ]
     texts = [re.sub("failed|interrupted", "left", match[0].strip()) for match in found if match]
     one = ["epoch 1/4", "left at 1/4", "pruned {}", "after trial {}"]
     assert texts == [line.format(trial) for trial in range(3) for line in one], "\n".join(shown)

@@ -139,7 +139,7 @@ def test_a_full_device_gives_one_warning() -> None:
     log = LogFile("/dev/full", gap)
     with pytest.warns(kbar.KbarWarning, match="nothing can be written to /dev/full: No space left on device"):
         log.write("one")
-    log.commit(last=True)
+    log.commit()
     log.close()
 
 

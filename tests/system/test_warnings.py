@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from kbar import KbarWarning
-from kbar.system.warnings import failure, forget, from_signal, said, warn
+from kbar.system.warnings import failure, forget, from_signal, text_of, warn
 
 from ..helpers import run_python
 
@@ -128,8 +128,8 @@ def test_a_stream_in_the_place_of_standard_error_gets_warnings(monkeypatch: pyte
 def shows_on_standard_error() -> Callable[..., None]:
     """`warnings.showwarning` as it is where pytest records nothing."""
 
-    def showwarning(message: Warning, category: type[Warning], *where: Any, file: Any, line: str) -> None:
-        file.write(f"{where[0]}:{where[1]}: {category.__name__}: {message}\n")
+    def showwarning(message: Warning, category: type[Warning], name: str, number: int, file: Any, line: str) -> None:
+        file.write(f"{name}:{number}: {category.__name__}: {message}\n")
 
     showwarning.__module__ = "warnings"
     return showwarning
@@ -251,7 +251,27 @@ def test_what_is_raised_beside_a_handler_is_not_its_own() -> None:
             inner(2, frame)
             return ""
 
-    assert said(Value()) == "<Value>"
+    assert text_of(Value()) == "<Value>"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_an_object_without_text_costs_only_that_text(error: type[BaseException]) -> None:
+    assert text_of(Raises(error)) == "<Raises>"
+
+
+def test_ctrl_c_in_an_objects_text_is_the_users() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        text_of(Raises(KeyboardInterrupt))
+
+
+class Raises:
+    """An object whose text is an exception."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __str__(self) -> str:
+        raise self.error
 
 
 def test_a_handler_runs_on_the_main_thread_only() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kbar.core.stage import Node
+from kbar.core.tree import Node
 
 # Events and what is in the picture after them. "+a" begins an inner stage a, "*a" a phase a, "b>+a" an inner stage
 # within b; "a.done" ends the latest a with an outcome; "epoch" ends the epoch.

@@ -1,0 +1,64 @@
+"""What kbar replaces for a while: attributes of objects, and the `write` of streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Replacement:
+    """Gives an object another value for an attribute.
+
+    Args:
+        owner: any object whose attributes can be set.
+        name: the attribute.
+        value: what takes its place.
+
+    Raises:
+        AttributeError, TypeError: if it cannot be set.
+    """
+
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self._owner, self._name, self._value = owner, name, value
+        self._before = vars(owner).get(name)  # None if the attribute is that of its class
+        setattr(owner, name, value)
+
+    def undo(self) -> None:
+        """Restore the attribute, unless other code has replaced it since."""
+        if vars(self._owner).get(self._name) is not self._value:
+            return
+        if self._before is None:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self._before)
+
+
+class Shadow:
+    """Replaces `write` and `flush` of one stream object by methods of its own, which call the original ones.
+
+    So it sees what is written by all who use the object, and `sys.stdout` remains the same object.
+
+    Args:
+        stream: any object whose attributes can be set.
+
+    Raises:
+        AttributeError, TypeError: if they cannot.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.active = True
+        self._write, self._flush = stream.write, getattr(stream, "flush", lambda: None)
+        self._replaced = [Replacement(stream, "write", self.write), Replacement(stream, "flush", self.flush)]
+
+    def write(self, data: Any) -> Any:
+        """Write `data` as the stream does."""
+        return self._write(data)
+
+    def flush(self) -> None:
+        """Flush as the stream does."""
+        self._flush()
+
+    def remove(self) -> None:
+        """Restore `write` and `flush`; where other code has replaced them since, calls only pass through."""
+        self.active = False
+        for replacement in self._replaced:
+            replacement.undo()
