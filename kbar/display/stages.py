@@ -58,7 +58,7 @@ class Stages:
         now = self._display.clock()
         view = stage.view(now)
         line = (epoch or view) if as_line and stage.settings.leave != "none" else None
-        above = _above(stage, now) if any(not target.renderer.live for target in targets) else ()
+        above = _above(stage, now)
         event = Event(kind, self._display.wall(), view, epoch, line, above)
         for target in targets:
             target.events.append(event)

@@ -65,7 +65,7 @@ class Targets:
     def open(self, options: Options, stage: Stage) -> None:
         """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
-            wanted = options.targets(self._screen is not None)
+            wanted = options.targets(self._screen(stage) is not None)
         except Exception as error:
             failure("kbar draws nothing", error)
             return
@@ -91,19 +91,19 @@ class Targets:
             renderer = copy.copy(renderer)
         if renderer.screen and (self.silent or this_worker().rank or serves_a_pool()):
             return None
-        screen = self._screen
+        screen = self._screen(stage)
         if renderer.screen and screen:
             if type(screen) is not type(renderer):
                 text = f"{type(renderer).__name__} is not used: the screen belongs to the outermost stage, "
                 self._display.later(partial(warn, f"{text}which draws with {type(screen).__name__}"))
             return None
-        self._open.append(Target(self._display, renderer, throttle, [] if renderer.screen else [stage], self._thread))
+        stages = [] if renderer.screen and renderer.shares_screen else [stage]
+        self._open.append(Target(self._display, renderer, throttle, stages, self._thread))
         return self._open[-1]
 
-    @property
-    def _screen(self) -> Renderer | None:
-        """The renderer that draws on the screen, None if there is none."""
-        return next((t.renderer for t in self._open if t.renderer.screen and not t.closing), None)
+    def _screen(self, stage: Stage) -> Renderer | None:
+        """The renderer that draws `stage` on the screen, None if there is none."""
+        return next((t.renderer for t in self._open if t.renderer.screen and t.receives(stage)), None)
 
     def _capture(self, target: Target) -> None:
         """Keep the user's prints apart from what `target` draws, and post them to it if it wants them."""

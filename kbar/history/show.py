@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
+from ..core.best import best_of
 from ..core.snapshot import StageView
 from ..core.text import count, duration, number, percentage, took
 from ..renderers.jsonl import metric, time_text
@@ -18,11 +18,6 @@ from .read import Record
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Parts of the names of metrics whose best value is the highest one.
-_HIGHER = (
-    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "io_u", "dice", "r2", "bleu", "score"),
-    *("similarity", "true_positives", "true_negatives", "sensitivity", "specificity"),
-)
 _ROWS = 40  # the most epochs in a table, besides the best
 _WIDEST = 10_000  # columns of a table that goes to no terminal
 
@@ -73,14 +68,9 @@ class Summary:
     @property
     def best(self) -> dict[str, StageView]:
         """By metric, the epoch with the best value: the highest of a score, the lowest of anything else."""
-        found: dict[str, tuple[float, StageView]] = {}
-        for epoch in self.epochs:
-            for name, value in epoch.metrics:
-                if isinstance(value, (int, float)) and not math.isnan(value):
-                    badness = -value if any(part in name.lower() for part in _HIGHER) else value
-                    if name not in found or badness < found[name][0]:
-                        found[name] = badness, epoch
-        return {name: epoch for name, (_, epoch) in found.items()}
+        names = dict.fromkeys(name for epoch in self.epochs for name, _ in epoch.metrics)
+        found = {name: best_of(name, [dict(epoch.metrics).get(name) for epoch in self.epochs]) for name in names}
+        return {name: self.epochs[i] for name, i in found.items() if i is not None}
 
     def plain(self) -> dict[str, Any]:
         """The summary as JSON values; times are in seconds, but `began` and `ended` are ISO 8601."""

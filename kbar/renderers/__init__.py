@@ -19,6 +19,7 @@ _BUILT_IN = {
     "tqdm": ("kbar.renderers.tqdm", "TqdmRenderer"),
     "log": ("kbar.renderers.log", "LogRenderer"),
     "jsonl": ("kbar.renderers.jsonl", "JsonLinesRenderer"),
+    "html": ("kbar.renderers.html", "HtmlRenderer"),
     "none": ("kbar.renderers.base", "NullRenderer"),
 }
 SCREENS = ("auto", *_BUILT_IN)
@@ -54,7 +55,7 @@ def create(name: str) -> Renderer:
     check(name)  # once more, as KBAR_RENDERER may have changed
     name = _resolved(name)
     if name == "auto":
-        name = {"terminal": "rich", "notebook": "tqdm", "plain": "log"}[surface(sys.stdout)]
+        name = {"terminal": "rich", "notebook": "html", "plain": "log"}[surface(sys.stdout)]
     renderer = _class(name)()
     if not isinstance(renderer, Renderer):
         raise TypeError(f"the renderer {name!r} is a {type(renderer).__name__}, not a kbar.Renderer")

@@ -68,13 +68,13 @@ class LogRenderer(LineRenderer):
             super().draw(snapshot)
             return
         for event in snapshot.events:
-            if isinstance(event, Event) and (text := _text(event)):
+            if isinstance(event, Event) and (text := text_of_event(event)):
                 self._logger.log(self._level, "%s", text, extra=record_of(event, self.worker))
 
     def line(self, event: Event | Message) -> str:
         """The event's line, "" if it says nothing new."""
         text = f"message {printed(event.text)}" if isinstance(event, Message) and event.text else ""
-        text = _text(event) if isinstance(event, Event) else text
+        text = text_of_event(event) if isinstance(event, Event) else text
         return self._line(event.time, text) if text else ""
 
     def gap(self, missing: int, reason: str) -> str:
@@ -88,7 +88,7 @@ class LogRenderer(LineRenderer):
         return f"{time_text(at, 'seconds')} {text}{rank}"
 
 
-def _text(event: Event) -> str:
+def text_of_event(event: Event) -> str:
     """What happened, without the time; "" for what says nothing new."""
     stage = event.epoch or event.stage
     if not _is_news(event.kind, stage):

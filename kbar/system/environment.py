@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO, Literal
+import threading
+from typing import IO, Any, Literal
 
 from .descriptor import FileId, file_id
 
@@ -32,8 +33,20 @@ def place(stream: IO[str] | None) -> FileId | int | None:
         return id(stream)
 
 
+def cell() -> object:
+    """What tells the running cell of a notebook from others; None for threads of its own, and where there are none."""
+    shell = _shell()
+    if shell is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return getattr(shell, "execution_count", None)
+
+
 def _in_notebook() -> bool:
+    return "IPKernelApp" in getattr(_shell(), "config", {})
+
+
+def _shell() -> Any:
+    """IPython's shell, None if there is none."""
     # A kernel has imported IPython long before; importing it here would only cost time.
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
-    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
+    return ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None

@@ -1,0 +1,95 @@
+"""A run as one live display of a notebook, which stays right when the notebook is saved."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any, ClassVar
+
+from ..core.snapshot import Event, Snapshot, StageView
+from ..core.throttle import Throttle, ThrottleSpec, every
+from .base import Renderer
+from .log import text_of_event
+from .page import Results, html
+
+_LATEST = 12  # lines of text beside the bars while the run goes on
+_MOST_LINES = 1000  # lines of text that are kept
+
+
+class HtmlRenderer(Renderer):
+    """Draws bars, a table of results and curves in a notebook: one display for each outermost stage.
+
+    Args:
+        throttle: when to draw between a stage's beginning and end; every 0.2 s by default.
+    """
+
+    default_throttle: ClassVar[Throttle] = every(seconds=0.2)
+    shares_screen: ClassVar[bool] = False
+
+    def __init__(self, *, throttle: ThrottleSpec | None = None) -> None:
+        super().__init__(throttle=throttle)
+        self._display: _Display | None = None
+        self._results: dict[int, Results] = {}
+        self._lines: list[str] = []
+        self._stages: tuple[StageView, ...] = ()
+
+    def open(self) -> None:
+        """Begin a run: put an empty display below the cell that runs."""
+        self._results, self._lines, self._stages = {}, [], ()
+        self._display = _Display()
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Update the display."""
+        for event in snapshot.events:
+            if isinstance(event, Event):
+                self._take(event)
+        self._stages = snapshot.stages
+        self._update(over=False)
+
+    def close(self) -> None:
+        """Leave the last state, with all results."""
+        self._update(over=True)
+        self._display = None
+
+    def _update(self, *, over: bool) -> None:
+        if self._display is not None:
+            lines = self._lines if over else self._lines[-_LATEST:]
+            self._display.update(html(self._stages, [*self._results.values()], over=over), "\n".join(lines))
+
+    def _take(self, event: Event) -> None:
+        """Add the event's result and its line of text."""
+        if event.epoch:
+            self._add(event.stage, event.stage.unit, event.epoch)
+        elif event.kind == "end" and event.above and not event.stage.phase and event.stage.metrics:
+            self._add(event.above[-1], event.stage.label, event.stage)
+        line = text_of_event(event)
+        if line and event.kind in ("epoch", "end"):
+            self._lines = [*self._lines[-_MOST_LINES:], line]
+
+    def _add(self, stage: StageView, unit: str, row: StageView) -> None:
+        self._results.setdefault(stage.key, Results(stage.title, unit)).add(row)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_display": None, "_results": {}, "_lines": [], "_stages": ()}
+
+
+class _Display:
+    """One output of the cell in which it is made, replaced with each update from any thread."""
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        # A thread of kbar's would otherwise speak for whichever cell runs at that moment.
+        self._context = contextvars.copy_context()
+        self._shown = self._bundle("", "")
+        self._handle = display(self._shown, raw=True, display_id=True)
+
+    def update(self, page: str, text: str) -> None:
+        """Show this instead, unless it is shown already."""
+        bundle = self._bundle(page, text)
+        if self._handle is not None and bundle != self._shown:
+            self._shown = bundle
+            self._context.run(self._handle.update, bundle, raw=True)
+
+    @staticmethod
+    def _bundle(page: str, text: str) -> dict[str, str]:
+        return {"text/html": page, "text/plain": text}
