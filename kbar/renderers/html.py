@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 from typing import Any, ClassVar
 
 from ..core.snapshot import Event, Snapshot, StageView
@@ -78,8 +77,6 @@ class _Display:
     def __init__(self) -> None:
         from IPython.display import display
 
-        # A thread of kbar's would otherwise speak for whichever cell runs at that moment.
-        self._context = contextvars.copy_context()
         self._shown = self._bundle("", "")
         self._handle = display(self._shown, raw=True, display_id=True)
 
@@ -88,7 +85,7 @@ class _Display:
         bundle = self._bundle(page, text)
         if self._handle is not None and bundle != self._shown:
             self._shown = bundle
-            self._context.run(self._handle.update, bundle, raw=True)
+            self._handle.update(bundle, raw=True)
 
     @staticmethod
     def _bundle(page: str, text: str) -> dict[str, str]:

@@ -18,22 +18,28 @@ _CURVES = 8  # at most
 _POINTS = 800  # of all curves together
 
 STYLE = """
-.kbar{font:13px/1.45 system-ui,sans-serif;overflow-x:auto;--run:#1976d2;--done:#2e7d32;--stop:#9a6700;--fail:#c62828;--val:#d9730d}
-[data-jp-theme-light=false] .kbar,.vscode-dark .kbar,[theme=dark] .kbar,.kbar.dark{--run:#64b5f6;--done:#66bb6a;--stop:#e0a93b;--fail:#ef7070;--val:#ffab5e}
-.kbar table{border-collapse:collapse;border:0;margin:2px 0 6px;color:inherit;background:none;font-variant-numeric:tabular-nums}
-.kbar td,.kbar th{padding:1px 7px 1px 0;border:0;text-align:right;white-space:nowrap;background:none;color:inherit}
-.kbar .t,.kbar th.t{text-align:left;font-weight:600}.kbar .l{text-align:left}.kbar .m{opacity:.72}
-.kbar i{display:block;width:220px;height:11px;border-radius:2px;background:#8884;overflow:hidden}
-.kbar i b{display:block;height:100%;background:var(--run)}
-.kbar .done i b{background:var(--done)}.kbar .stopped i b{background:var(--stop)}
-.kbar .interrupted i b,.kbar .error i b{background:var(--fail)}
-.kbar .stopped em{color:var(--stop)}.kbar .interrupted em,.kbar .error em{color:var(--fail)}.kbar em{font-style:normal}
-.kbar i b.u{width:25%;animation:kbar 2s linear infinite alternate}@keyframes kbar{to{margin-left:75%}}
-.kbar .r th{border-bottom:1px solid #8886;font-weight:600}.kbar .r td b{font-weight:700}
-.kbar .c{display:inline-block;width:180px;margin:0 14px 6px 0;vertical-align:top}
-.kbar svg{display:block;width:180px;height:60px;background:#8881}
-.kbar polyline{fill:none;stroke:var(--run);stroke-width:1.6;vector-effect:non-scaling-stroke}
-.kbar polyline.v{stroke:var(--val)}.kbar .c .v{color:var(--val)}.kbar .c .w{color:var(--run)}
+.kbar { font: 13px/1.45 system-ui, sans-serif; overflow-x: auto;
+  --run: #1976d2; --done: #2e7d32; --stop: #9a6700; --fail: #c62828; --val: #c05a00 }
+[data-jp-theme-light=false] .kbar, .vscode-dark .kbar, [theme=dark] .kbar, .kbar.dark {
+  --run: #64b5f6; --done: #66bb6a; --stop: #e0a93b; --fail: #ef7070; --val: #ffab5e }
+.kbar table { border-collapse: collapse; border: 0; margin: 2px 0 6px; color: inherit; background: none;
+  font-variant-numeric: tabular-nums }
+.kbar td, .kbar th { padding: 1px 7px 1px 0; border: 0; text-align: right; white-space: nowrap;
+  background: none; color: inherit }
+.kbar .l { text-align: left } .kbar .t { text-align: left; font-weight: 600 } .kbar .m { opacity: .72 }
+.kbar i { display: block; width: 220px; height: 11px; border-radius: 2px; background: #8884; overflow: hidden }
+.kbar i b { display: block; height: 100%; background: var(--run) }
+.kbar .done i b { background: var(--done) } .kbar .stopped i b { background: var(--stop) }
+.kbar .interrupted i b, .kbar .error i b { background: var(--fail) }
+.kbar em { font-style: normal } .kbar .stopped em { color: var(--stop) }
+.kbar .interrupted em, .kbar .error em { color: var(--fail) }
+.kbar i b.u { width: 25%; animation: kbar 2s linear infinite alternate }
+@keyframes kbar { to { margin-left: 75% } }
+.kbar .r th { border-bottom: 1px solid #8886; font-weight: 600 } .kbar .r td b { font-weight: 700 }
+.kbar .c { display: inline-block; width: 200px; margin: 0 14px 6px 0; vertical-align: top; white-space: nowrap }
+.kbar svg { display: block; width: 200px; height: 60px; background: #8881 }
+.kbar polyline { fill: none; stroke: var(--run); stroke-width: 1.6; vector-effect: non-scaling-stroke }
+.kbar polyline.v { stroke: var(--val) } .kbar .c .v { color: var(--val) } .kbar .c .w { color: var(--run) }
 """.replace("\n", "")
 
 
