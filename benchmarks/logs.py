@@ -2,7 +2,7 @@
 
     python benchmarks/logs.py [--lines 3000] [--epochs 100000]
 
-A line is all of it: asking whether it is due, the picture of the stage, its text, and the write; a
+A line is all of it: asking whether it is due, the view of the stage, its text, and the write; a
 log with a line at every step, in seconds of the processor, whichever thread they are spent on.
 Beside it: a line of the same facts by `logging`, and a row of Keras's `CSVLogger`. The log
 that is watched is ten hours of so many epochs; the time is that of the whole process, with its

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .core.snapshot import Event, Snapshot
+from .core.throttle import FRAME
 from .display.display import Display
 from .display.process import install
 from .display.thread import DrawingThread
@@ -36,7 +37,7 @@ class FakeClock:
         """Move on by `seconds`, in the steps in which a display draws."""
         until = self.now + seconds
         while self.now < until - 1e-9:
-            self.now = min(until, self.now + 0.1)
+            self.now = min(until, self.now + FRAME)
             self._draw()
 
 
@@ -60,10 +61,10 @@ class _NoThread(DrawingThread):
                 break
 
     def notice(self) -> None:
-        """The next frame is soon enough."""
+        """Do nothing: the next frame is soon enough."""
 
     def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
-        """Everything is drawn already."""
+        """Return True: everything is drawn already."""
         return True
 
 
@@ -105,15 +106,15 @@ class RecordingRenderer(Renderer):
         self.opened = self.closed = 0
 
     def open(self) -> None:
-        """A run begins."""
+        """Begin a run."""
         self.opened += 1
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Remembers it."""
+        """Keep the snapshot."""
         self.snapshots.append(snapshot)
 
     def close(self) -> None:
-        """The run is over."""
+        """End the run."""
         self.closed += 1
 
     @property
@@ -145,11 +146,11 @@ class VirtualTerminal(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # read-only is all a stream's is meant to be
-        """What it claims to understand."""
+        """The encoding that it claims to understand."""
         return self._encoding
 
     def resize(self, columns: int, lines: int = 24) -> None:
-        """Changes the size; 0 columns are reported as such."""
+        """Change the size; 0 columns are reported as such."""
         import fcntl
         import struct
         import termios
@@ -158,7 +159,7 @@ class VirtualTerminal(io.TextIOBase):
         self.screen.resize(lines, columns or 80)
 
     def write(self, text: str) -> int:
-        """Shows `text`; a newline returns the carriage as a terminal's driver makes it."""
+        """Show `text`; a newline returns the carriage as a terminal's driver makes it."""
         text.encode(self._encoding)
         self.received.append(text)
         self._stream.feed(text.replace("\n", "\r\n"))
@@ -170,7 +171,7 @@ class VirtualTerminal(io.TextIOBase):
         on_change: Callable[[float], object] = lambda _: None,
         env: Mapping[str, str] | None = None,
     ) -> int:
-        """Runs a program on this terminal until it ends; returns its exit code.
+        """Run a program on this terminal until it ends; return its exit code.
 
         Args:
             command: the program and its arguments.
@@ -207,7 +208,7 @@ class VirtualTerminal(io.TextIOBase):
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
     def close(self) -> None:
-        """Gives the pseudo-terminal back."""
+        """Close the pseudo-terminal."""
         if not self.closed:
             os.close(self._master)
             os.close(self._slave)

@@ -18,8 +18,8 @@ class Source(Protocol):
     def position(self) -> int:
         """How many units are done."""
 
-    def look(self, now: float) -> None:
-        """A frame may be drawn soon: report the next step to the stage as soon as it lands."""
+    def update(self, now: float) -> None:
+        """Prepare for a frame at time `now`: report the next step to the stage as soon as it lands."""
 
     def waiting(self, now: float) -> float:
         """How long the loop has been waiting for its next item; 0 if it is not."""
@@ -34,7 +34,7 @@ class _NoSource:
     def position(self) -> int:
         return 0
 
-    def look(self, now: float) -> None:
+    def update(self, now: float) -> None:
         pass
 
     def waiting(self, now: float) -> float:
@@ -108,7 +108,7 @@ class Counts:
         self._total, self._is_learned = total, False
 
     def expect(self, total: int) -> None:
-        """There were so many units in the epoch before; expect as many where the total is unknown."""
+        """Expect `total` units, as many as in the epoch before, if the total is unknown."""
         if self._total is None:
             self._total, self._is_learned = total, True
 
@@ -124,7 +124,7 @@ class Counts:
         return self._total is not None and not self._is_learned and self.done >= self._total
 
     def confirm_total(self) -> None:
-        """All is done: where the total was not certain, it is the position now."""
+        """Take the position as the total if that was not certain, because all is done."""
         if self.total is None or self._is_learned or not self._firm:
             self._total, self._is_learned, self._firm = self.done, False, True
 

@@ -35,13 +35,11 @@ class Outlook:
     """What is expected of epochs.
 
     Attributes:
-        whole: seconds that the running epoch takes in all.
-        left: seconds that it still needs.
+        left: seconds that the running epoch still needs.
         later: seconds that each later epoch takes.
         share: the share of the running epoch that is done: the shares of its phases, weighted by how long each takes.
     """
 
-    whole: float
     left: float
     later: float
     share: float
@@ -66,18 +64,18 @@ class EpochForecast:
         self.epoch_begins()
 
     def epoch_begins(self) -> None:
-        """An epoch begins; the one before counts only if it is over."""
+        """Begin an epoch; the one before counts only if its end was recorded."""
         self._over: dict[str, tuple[float, int]] = {}  # seconds and number of the running epoch's finished phases
         self._once = 0.0
 
     def phase_over(self, label: str, seconds: float, once: float) -> None:
-        """A phase of the running epoch took so many seconds, and besides `once` what will not be needed again."""
+        """Record a finished phase: `seconds`, plus `once` seconds that later epochs do not need again."""
         before, number = self._over.get(label, (0.0, 0))
         self._over[label] = before + seconds, number + 1
         self._once += once
 
     def epoch_over(self, took: float) -> None:
-        """The running epoch is over after so many seconds."""
+        """Record the end of the running epoch, which took `took` seconds."""
         self._over[self._BETWEEN] = self._between(took), 1
         self._number += 1
         for label, (seconds, number) in self._over.items():
@@ -94,7 +92,7 @@ class EpochForecast:
 
     @property
     def error(self) -> float:
-        """The share by which the rate may be off; what is between the phases takes two epochs to be known."""
+        """The relative error of the rate; the time between phases counts as unknown until three epochs are over."""
         usual = {label: self._usual(label)[0] for label in self._paces}
         unsure = {label: pace.error for label, pace in self._paces.items() if pace.settled or label == self._BETWEEN}
         off = sum(usual[label] * min(1.0, error) for label, error in unsure.items())
@@ -106,7 +104,7 @@ class EpochForecast:
             return None
         between = self._between(elapsed - sum(phase.seconds + phase.once for phase in running))
         over = {**self._over, self._BETWEEN: (between, 0)}
-        by_label = {phase.label: phase for phase in reversed(running)}  # of one within another, the outer one
+        by_label = {phase.label: phase for phase in reversed(running)}  # if phases with one label are nested: the outer
         whole = left = later = done = 0.0
         for label in {*over, *by_label, *self._paces}:
             seconds, number = over.get(label, (0.0, 0))
@@ -114,12 +112,12 @@ class EpochForecast:
             took, needs, is_done = self._part(label, seconds, number, phase)
             whole, left, done = whole + took + needs, left + needs, done + is_done
             later += self._later(label, took + needs, phase)
-        return Outlook(whole, left, later, done / whole if whole else 0.0)
+        return Outlook(left, later, done / whole if whole else 0.0)
 
     def _part(self, label: str, seconds: float, number: int, phase: RunningPhase | None) -> tuple[float, float, float]:
         """Seconds that the running epoch's phases of one label took, still need, and have got done.
 
-        So many of them are over and took so many seconds; `phase` is the one that is running.
+        `number` of these phases are over and took `seconds`; `phase` is the running one, if any.
         """
         usual, usual_number = self._usual(label)
         if phase and phase.left is not None:
@@ -157,7 +155,7 @@ class RunningEpoch:
     which callbacks take.
 
     Attributes:
-        logged: what the epoch's line is to show if nobody reports its end; None if phases of it are yet to come.
+        logged: the metrics of the epoch's line if its end is not reported; None while more phases are expected.
         is_left: whether the loop over the epochs was left half way through this one.
     """
 
@@ -170,7 +168,7 @@ class RunningEpoch:
         self._main = ""
 
     def phase_over(self, label: str, took: float, first: float, data: float) -> None:
-        """A phase took so many seconds, of which `first` for the first execution and `data` waiting for data."""
+        """Record a finished phase: `took` seconds, of which `first` for the first execution and `data` for waiting."""
         if not self._seconds:
             self._main = label
         if label == self._main:
@@ -184,5 +182,5 @@ class RunningEpoch:
         self._seconds[name] = self._seconds.get(name, 0.0) + max(0.0, seconds)
 
     def time_spent(self, took: float) -> tuple[tuple[str, float], ...]:
-        """Where the time of the epoch went, which took so many seconds: seconds by name."""
+        """Where the time of the epoch went, which took `took` seconds: seconds by name."""
         return (*self._seconds.items(), ("other", max(0.0, took - sum(self._seconds.values()))))

@@ -15,9 +15,9 @@ _UNCERTAIN = 0.25  # the share by which a rate may be off before remaining times
 class Forecast:
     """What is expected of one stage.
 
-    There are three ways for a stage to be known: by its own steps (`Pace`, `Pacer`); by its epochs, once it has any
+    A stage is estimated in one of three ways: by its own steps (`Pace`, `Pacer`); by its epochs, once it has any
     (`EpochForecast`), which consist of phases that have forecasts of their own; and while its first step takes long, by
-    the stage that runs within that step. `look` brings all up to date before a frame is drawn, inner stages first.
+    the stage that runs within that step. `update` brings all up to date before a frame is drawn, inner stages first.
 
     Args:
         label: the stage's.
@@ -35,14 +35,14 @@ class Forecast:
         self.begin()
 
     def begin(self) -> None:
-        """The stage begins where its counts do, with nothing known of it."""
+        """Begin where the counts do, with nothing known of the stage."""
         started, initial = self._counts.started, self._counts.initial
         self._pace, self._pacer = Pace(started, initial), Pacer(started, initial)
-        # Stages that ran within the running unit: that unit, how many there were in the one before, how many by now.
+        # Stages within a unit: the running unit, how many began in the one before it, and how many in this one.
         self._unit, self._usual_inner, self._inner = initial, 0, 0
 
-    def continue_in(self, phase: Forecast) -> None:
-        """`phase` begins within this stage's epoch; what earlier epochs' phases of its label have shown still holds."""
+    def adopt(self, phase: Forecast) -> None:
+        """Give `phase`, which begins, the pace that phases of its label had in earlier epochs."""
         phase._pace, phase._pacer = self._phases.setdefault(phase._label, (phase._pace, phase._pacer))
         for known in (phase._pace, phase._pacer):
             known.restart(phase._counts.started, phase._counts.initial)
@@ -50,34 +50,34 @@ class Forecast:
     # Events.
 
     def inner_begins(self) -> None:
-        """A stage that is no phase begins within the running unit."""
+        """Count a stage that begins within the running unit and is no phase."""
         if self._unit != self._counts.done:
             self._unit, self._usual_inner, self._inner = self._counts.done, self._inner, 0
         self._inner += 1
 
     def start_epoch(self, now: float) -> None:
-        """An epoch begins."""
+        """Begin an epoch."""
         self._epochs.epoch_begins()
         self._epoch_started = now
 
     def phase_over(self, phase: Forecast, now: float) -> None:
-        """A phase of the running epoch is over."""
+        """Record the end of a phase of the running epoch."""
         once, opening = phase._excess
         self._epochs.phase_over(phase._label, phase._counts.busy(now) - once - opening, once)
 
     def finish_epoch(self, now: float) -> None:
-        """The running epoch is over."""
+        """End the running epoch."""
         self._epochs.epoch_over(self.epoch_elapsed(now))
         self._epoch_started = now
 
     def note_first(self) -> None:
-        """Take note of the first execution, if it is over and was not noted yet."""
+        """Record the first execution, if it is over and not recorded yet."""
         if self._pace.first is None:
             done, at, _ = self._counts.latest
             self._pace.sample(at, done)
             self._first_waited = self._counts.source.waited(at)
 
-    def look(self, now: float, phases: Sequence[Forecast], inner: Forecast | None) -> None:
+    def update(self, now: float, phases: Sequence[Forecast], inner: Forecast | None) -> None:
         """Bring the forecast up to time `now` (s).
 
         Args:
@@ -150,7 +150,7 @@ class Forecast:
         return max(0.0, now - self._counts.latest[1] - waited)
 
     def stalls(self, seconds: float) -> bool:
-        """Whether a step that takes so many seconds is out of all proportion."""
+        """Whether a step that takes `seconds` is out of all proportion."""
         return self._pace.stalls(seconds)
 
     @property
@@ -168,7 +168,7 @@ class Forecast:
 
     @property
     def _excess(self) -> tuple[float, float]:
-        """Seconds by which the stage began too slowly: once and for all, and as it will again in the next epoch."""
+        """Extra seconds at the stage's beginning: those that occur only once, and those that occur in each epoch."""
         return (0.0, self._pace.opening) if self._pace.again else (self._pace.first_excess, 0.0)
 
     def _outlook(self, now: float, phases: Sequence[Forecast]) -> Outlook | None:

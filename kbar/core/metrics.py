@@ -48,7 +48,7 @@ class Logged:
         self._fetched_at = -math.inf
 
     def log(self, metrics: Mapping[str, object], now: float, report: Report, *, soon: bool = False) -> None:
-        """Take note of `metrics` at time `now` (s); on the thread that computed them.
+        """Record `metrics` at time `now` (s); on the thread that computed them.
 
         `soon` says that they will be drawn soon, so that there is no need to wait for somebody to ask. `report` gets a
         warning for each metric that is no number.
@@ -108,10 +108,10 @@ def _is_there(name: str, value: object, report: Report) -> bool:
 
 
 def fetched(snapshot: Snapshot, report: Report) -> Snapshot:
-    """Return the same picture with all metrics as Python's own numbers.
+    """Return the same snapshot with all metrics as Python's own numbers.
 
     Args:
-        snapshot: the picture.
+        snapshot: the snapshot, whose metrics may be tensors.
         report: gets a warning for each metric that is no number or cannot be fetched.
     """
     known: dict[int, Plain] = {}  # by the ids of values, which `snapshot` keeps alive
@@ -131,6 +131,7 @@ def fetched(snapshot: Snapshot, report: Report) -> Snapshot:
         if isinstance(event, Message):
             return event
         epoch, line = event.epoch and view_of(event.epoch), event.line and view_of(event.line)
-        return replace(event, stage=view_of(event.stage), epoch=epoch, line=line)
+        above = tuple(map(view_of, event.above))
+        return replace(event, stage=view_of(event.stage), epoch=epoch, line=line, above=above)
 
     return Snapshot(tuple(map(view_of, snapshot.stages)), tuple(map(event_of, snapshot.events)))

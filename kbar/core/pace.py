@@ -32,9 +32,9 @@ class Pace:
     """
 
     _BASIS = 2.0  # seconds before which there is no remaining time
-    _REACH = 20  # with fewer than three executions, no remaining time for more than so many times their units
-    _STALL_FACTOR = 5.0  # a stall is longer than so many usual intervals
-    _STALL_SECONDS = 0.4  # and than so many seconds
+    _REACH = 20  # with fewer than three executions, no remaining time for more units than their units times this
+    _STALL_FACTOR = 5.0  # a stall is longer than the usual interval times this
+    _STALL_SECONDS = 0.4  # and longer than this, in seconds
 
     def __init__(self, started: float, initial: int) -> None:
         self.at, self.done = started, initial
@@ -52,7 +52,7 @@ class Pace:
         self.at, self.done = started, initial
 
     def sample(self, at: float, done: int) -> None:
-        """Take note that the latest step landed at time `at` (s) and led to the position `done`."""
+        """Record that the latest step landed at time `at` (s) and led to the position `done`."""
         seconds, units = at - self.at, done - self.done
         if units <= 0 or seconds < 0:  # nothing new, or a clock that jumped
             return
@@ -79,7 +79,7 @@ class Pace:
             self._stalls.forget_until(self.done - sum(units for _, units in self._latest.intervals))
 
     def stalls(self, seconds: float) -> bool:
-        """Whether an interval of so many seconds is a stall."""
+        """Whether an interval of `seconds` is a stall."""
         odd = max(self._STALL_SECONDS, self._STALL_FACTOR * self.interval)
         return self._sums.intervals >= 1 and seconds > odd
 
@@ -89,7 +89,7 @@ class Pace:
         return self._sums.seconds / self._sums.intervals if self._sums.intervals else 0.0
 
     def _lost(self, running: float = 0.0) -> tuple[float, float]:
-        """Seconds a unit that stalls cost, and their error; an execution that runs for so many seconds is included."""
+        """Seconds a unit that stalls cost, and their error; also in an execution that has run for `running` seconds."""
         compiled = self.first[0] if self.first and self.stalls(self.first[0]) else 0.0
         stall = running - self.interval if self.stalls(running) else None
         return self._stalls.cost(self.done, self._sums.pace if self._sums.units else 0.0, compiled, stall)
@@ -184,7 +184,7 @@ class _Latest:
         doubt: by how much the very latest one differs (in logarithms), if that is more than chance; else 0.
     """
 
-    _CHANGE = 5.0  # a difference of so many standard errors is more than chance, if there are many intervals
+    _CHANGE = 5.0  # in standard errors: a greater difference is more than chance, if there are many intervals
     _LEAST = 0.2  # the smallest difference (of logarithms) that matters
     _SCATTER = 0.18  # squares of scatter that are assumed before any is seen
 
@@ -228,14 +228,14 @@ class _Stalls:
 
     _ONCE = 0.6  # how much a single stall counts
     _ALIKE = 1.5  # a stall is like the first execution if they differ by less than this factor
-    _COMPILATIONS = 3  # so many stalls like the first execution may be compilations
+    _COMPILATIONS = 3  # the largest number of stalls like the first execution that may be compilations
 
     def __init__(self, initial: int) -> None:
         # Seconds beyond the usual, and the position after it; the first entry only says where counting begins.
         self._latest: deque[tuple[float, int]] = deque([(0.0, initial)], maxlen=6)
 
     def add(self, seconds: float, done: int) -> None:
-        """A stall took so many seconds beyond the usual and ended at position `done`."""
+        """Add a stall that took `seconds` beyond the usual and ended at position `done`."""
         self._latest.append((seconds, done))
 
     def move(self, units: int) -> None:

@@ -43,7 +43,7 @@ class Pacer:
         self.restart(started, initial)
 
     def restart(self, started: float, initial: int) -> None:
-        """The same stage begins, or begins again in the next epoch; how its steps land is still known then."""
+        """Begin, or begin again with the next epoch's stage of the same kind; how its steps land is still known."""
         self.position, self.count = float(initial), initial
         self._now = self._at = started
         self._done = initial
@@ -51,7 +51,7 @@ class Pacer:
         self._corners: deque[tuple[float, int]] = deque()  # when a step landed, and the position before it
 
     def sample(self, at: float, done: int) -> None:
-        """Take note that the latest step landed at time `at` (s) and led to the position `done`."""
+        """Record that the latest step landed at time `at` (s) and led to the position `done`."""
         if done <= self._done or at < self._at:
             return
         if self._gaps:
@@ -75,16 +75,16 @@ class Pacer:
         while self._landed and self._landed[0][1] <= self.position:
             self._landed.popleft()
         # A first execution of several steps may have been long only because it compiled: it is no proof of far steps.
-        true = self._far and (len(self._gaps) > 1 or self._gaps[0][1] == 1) and self._gaps[-1][0] > self.FAR
-        self.count = max(self.count, self._done if true else min(self._done, int(self.position + 1e-9)))
+        is_exact = self._far and (len(self._gaps) > 1 or self._gaps[0][1] == 1) and self._gaps[-1][0] > self.FAR
+        self.count = max(self.count, self._done if is_exact else min(self._done, int(self.position + 1e-9)))
 
     def jump(self, done: int, share: float) -> None:
-        """Stand at `done` units and a share of the next, as the stages within the running unit have it."""
+        """Move to `done` units plus `share` of the next, which the stages within the running unit determine."""
         self.position, self.count = max(self.position, done + share), max(self.count, done)
         self._landed.clear()
 
     def _glide(self, seconds: float, rate: float | None) -> float:
-        """The position after so many seconds where steps land near each other."""
+        """The position after `seconds` where steps land near each other."""
         now = self._now
         if rate is None:  # after the first execution only: show it as if it had taken `DELAY` at most
             took, units = self._gaps[0]
@@ -101,7 +101,7 @@ class Pacer:
         return max((units / max(time, seconds) for units, time in left), default=0.0)
 
     def _within(self, seconds: float, total: int | None) -> float:
-        """The position after so many seconds where steps are far apart: within the running execution."""
+        """The position after `seconds` where steps are far apart: within the running execution."""
         expected, units = fmean(s for s, _ in self._gaps), min(units for _, units in self._gaps)
         if total is not None:  # the last execution may be a shorter one
             units = max(0, min(units, total - self._done))
@@ -127,7 +127,7 @@ class Countdown:
         self._end: float | None = None
 
     def correct(self, now: float, remaining: float | None) -> None:
-        """Take note that at time `now` (s) the estimate is `remaining` seconds; None if there is none."""
+        """Record that at time `now` (s) the estimate is `remaining` seconds; None if there is none."""
         seconds, self._now = max(0.0, now - self._now), now
         if remaining is None:
             self._end = None

@@ -1,4 +1,4 @@
-"""How a stage is pictured in snapshots, and by which words it is named there."""
+"""Makes the views of stages that snapshots consist of, with the words by which stages are named there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
-    """Return the picture of `stage` at time `now` (s); `paced` as a bar shows it, else exactly as it is."""
+    """Return the view of `stage` at time `now` (s); `paced` as a bar shows it, else exactly as it is."""
     forecast, counts = stage.forecast, stage.counts
     total = counts.total
     done = counts.done if total is None else min(counts.done, total)
@@ -58,11 +58,11 @@ def _bar(stage: Stage, done: int, paced: bool) -> tuple[float, int]:
 
 
 def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, float], ...]) -> StageView:
-    """Return the picture of the epoch of `stage` that is just over.
+    """Return the view of the epoch of `stage` that has just ended.
 
     Args:
         stage: the stage whose epoch it is.
-        now: the time of the picture, in seconds.
+        now: the time of the view, in seconds.
         took: seconds that the epoch took.
         spent: where they went.
     """
@@ -98,7 +98,7 @@ def _heading(stage: Stage) -> str:
 
 
 def _unit(stage: Stage, width: int) -> str:
-    """The unit of `stage` that is running, such as ``epoch 3/10``; the number takes at least so many columns."""
+    """The unit of `stage` that is running, such as ``epoch 3/10``; the number takes at least `width` columns."""
     number = stage.done if stage.pending_epoch or stage.done == stage.total else stage.done + 1
     unit = "" if stage.unit in (stage.label, "it") else f"{stage.unit} "
     return f"{unit}{_of_total(stage, number):>{width}}"

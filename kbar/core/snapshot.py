@@ -1,4 +1,4 @@
-"""Snapshots: frozen pictures of a run, and all that a renderer may know of it."""
+"""Snapshots: the frozen state of a run at one instant, and all that a renderer may know of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StageView:
         phase: whether it belongs to its parent's current epoch, as training and validation do; it then stays on screen
             until the epoch is over.
         done, total: how many units are done, of how many.
-        seen: the time of the picture, by the monotonic clock of the run.
+        seen: the time of the view, by the monotonic clock of the run.
         elapsed: how long the stage has run.
         rate: units per second.
         remaining, run_remaining: how long the stage, and the outermost one around it, still take.
@@ -137,7 +137,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All stages in the picture, outermost first, and what has happened since the target's last snapshot."""
+    """All stages that are shown, outermost first, and what has happened since the target's last snapshot."""
 
     stages: tuple[StageView, ...]
     events: tuple[Event | Message, ...]

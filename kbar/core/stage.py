@@ -25,7 +25,7 @@ NEVER = sys.maxsize  # a position that is not reached; infinity would make each 
 
 
 class Owner(Protocol):
-    """Something that a stage lasts as long as, such as a running call of `fit`."""
+    """Something whose end ends a stage, such as a running call of `fit`."""
 
     def ended(self) -> Outcome | None:
         """How the owner ended; None while it has not."""
@@ -33,7 +33,7 @@ class Owner(Protocol):
 
 @final
 class Stage(Node):
-    """One bar's truth: a node of the tree with its counts and metrics, changed by events and pictured for frames.
+    """The state of one bar: a node of the tree with counts, metrics and a forecast; `view` makes a snapshot of it.
 
     Only `advance_to` runs for every batch, on whatever thread the batch is on, and takes no lock. All other changes are
     the display's, under its lock. All times are seconds of one monotonic clock.
@@ -45,12 +45,12 @@ class Stage(Node):
         parent: the stage this one lies within.
         unit: what is counted, singular.
         total: how many there are, None if unknown.
-        firm: whether a position beyond the total overshoots; if not, the total counts as unknown from then on.
+        firm: whether the total stays valid if the position exceeds it; if not, it counts as unknown from then on.
         title: what the bar is labelled with, if not `label`.
         phase: whether the stage belongs to its parent's current epoch.
         settings: how it is shown.
         owner: its end is the stage's end.
-        source: knows the position between two steps that land, and of waiting for data.
+        source: knows the position between two reported steps, and how long the loop has waited for data.
 
     Attributes:
         counts: how far the stage is.
@@ -59,7 +59,7 @@ class Stage(Node):
         next_due: the position at which `on_due` is called.
         in_block: whether a `with` block keeps the stage open.
         epoch: the running epoch.
-        pending_epoch: the picture of an epoch that is over and whose line is yet to come, and its metrics.
+        pending_epoch: the view of a finished epoch whose line is not posted yet, and its metrics.
     """
 
     def __init__(
@@ -92,47 +92,47 @@ class Stage(Node):
         self.next_due: float = NEVER
         self._on_due = on_due
         self._totals: dict[str, int] = {}  # how many units the latest phases had, by label
-        self._left_at = 0  # where its parent was when this stage ended
+        self._parent_done_at_end = 0  # where its parent was when this stage ended
         self.counts = Counts(now, total, firm, source)
         self._landed = self.counts.landed
         self.forecast = Forecast(self.label, self.counts)
 
     def advance_to(self, done: int, now: float, metrics: Mapping[str, object] | None = None) -> None:
-        """Take note that at time `now` the position is `done`; it may be further already."""
+        """Record that at time `now` the position was `done`; it may be further already."""
         self._landed.append((done, now, metrics))
         if done >= self.next_due:
             self._on_due(self)
 
     def log(self, metrics: Mapping[str, object], now: float, report: Report) -> None:
-        """Take note of metrics at time `now`, on the thread that computed them; `report` gets warnings."""
+        """Record metrics at time `now`, on the thread that computed them; `report` gets warnings."""
         self.logged.log(metrics, now, report, soon=self.next_due <= self._landed[-1][0] + 1)
 
     # Events.
 
     def start_at(self, initial: int) -> None:
-        """Begin at `initial` instead: so many units were done in an earlier run."""
+        """Begin at `initial` instead: that many units were done in an earlier run."""
         if initial != self.counts.initial:
             self.counts.start_at(initial)
             self.forecast.begin()
 
     def add(self, child: Stage) -> None:
-        """`child` begins within this stage; a phase goes on with what those of earlier epochs have shown."""
+        """Add `child`, which begins within this stage; a phase starts from what those of earlier epochs have shown."""
         if not child.phase:
             self.forecast.inner_begins()
         elif not any(c.label == child.label and not c.outcome for c in self.children):
-            self.forecast.continue_in(child.forecast)
+            self.forecast.adopt(child.forecast)
         if child.phase and child.label in self._totals:
             child.counts.expect(self._totals[child.label])
         super().add(child)
 
     def start_epoch(self, now: float) -> None:
-        """An epoch begins; the phases of the one before leave the picture."""
+        """Begin an epoch, and remove the phases of the one before."""
         self.drop_phases()
         self.epoch = RunningEpoch()
         self.forecast.start_epoch(now)
 
     def finish_epoch(self, now: float, metrics: Mapping[str, object] | None) -> None:
-        """The running epoch is done. Its line stays pending, as metrics may still be added."""
+        """End the running epoch. Its line stays pending, as metrics may still be added."""
         took = self.forecast.epoch_elapsed(now)
         self.pending_epoch = epoch_view(self, now, took, self.epoch.time_spent(took)), metrics
         self.epoch = RunningEpoch()
@@ -140,19 +140,19 @@ class Stage(Node):
         self.advance_to(self.done + 1, now, metrics)
 
     def settle_epoch(self, now: float) -> None:
-        """Finish the epoch that the run was left in, if all its phases are done; else its metrics are the stage's."""
+        """Finish an epoch whose end was not reported if its phases are done; else keep its metrics as the stage's."""
         logged, phases = self.epoch.logged, self.epoch_phases
         outcomes = [phase.outcome for phase in phases]
         if logged and outcomes[-1:] == ["done"] and not {"error", "interrupted"} & {*outcomes}:
             self.finish_epoch(now, {**(phases[0].counts.latest[2] or {}), **logged.shown()})
             for child in self.children:
-                child._left_at = self.done  # so that what failed after the phases stays in the picture
+                child._parent_done_at_end = self.done  # so that what failed after the phases is still shown
         else:
             self.logged.values.update(logged.shown() if logged else {})
             self.epoch = RunningEpoch()
 
     def finish(self, outcome: Outcome, now: float) -> None:
-        """The stage is over."""
+        """End the stage."""
         epochs = self.parent if self.phase else None  # the stage whose epoch this belongs to
         self.counts.ended = now
         if epochs:
@@ -165,16 +165,16 @@ class Stage(Node):
             if epochs:
                 epochs._totals[self.label] = self.done
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
-        self._left_at = self.parent.done if self.parent else 0
+        self._parent_done_at_end = self.parent.done if self.parent else 0
         self.end(outcome)
         self.owner = None  # it may refer to this stage
 
-    def look(self, now: float) -> None:
-        """Bring the forecast up to time `now`, at which a frame is drawn; inner stages have to go first."""
+    def update(self, now: float) -> None:
+        """Bring the forecast up to time `now`, at which a frame is drawn; inner stages have to be updated first."""
         if not self.outcome:
-            self.counts.source.look(now)
+            self.counts.source.update(now)
             inner = next((c.forecast for c in reversed(self.children) if not c.phase and not c.outcome), None)
-            self.forecast.look(now, [phase.forecast for phase in self.epoch_phases], inner)
+            self.forecast.update(now, [phase.forecast for phase in self.epoch_phases], inner)
 
     # What is true.
 
@@ -200,7 +200,7 @@ class Stage(Node):
 
     @property
     def epoch_phases(self) -> list[Stage]:
-        """The phases of the running epoch; those of the one before may still be in the picture."""
+        """The phases of the running epoch; those of the one before may still be shown."""
         return [] if self.pending_epoch else [c for c in self.children if c.phase]
 
     @property
@@ -215,17 +215,19 @@ class Stage(Node):
 
     @property
     def own_end(self) -> Outcome:
-        """The outcome if the stage ends now without an exception: early, unless all is done."""
+        """The outcome if the stage ends now without an exception: `done` if it is complete, else `stopped`."""
         return "done" if self.counts.complete else "stopped"
 
     @property
     def stale(self) -> bool:
-        """Whether it failed, or what it lies within did, but what is around that has gone on since."""
+        """Whether this stage, or one around it, failed and its parent has gone on since; it is then no longer shown."""
         above = self.parent
-        if above is None or above.stale:
-            return above is not None
-        return self.outcome is not None and not self.phase and above.done > self._left_at
+        if above is None:
+            return False
+        if above.stale:
+            return True
+        return self.outcome is not None and not self.phase and above.done > self._parent_done_at_end
 
     def view(self, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
-        """Return the picture of the stage at time `now`; `paced` as a bar shows it, else exactly as it is."""
+        """Return the view of the stage at time `now`; `paced` as a bar shows it, else exactly as it is."""
         return view_of(self, now, with_metrics=with_metrics, paced=paced)

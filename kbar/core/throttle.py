@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Union
 
 __all__ = ["Throttle", "Tick", "always", "as_throttle", "every", "never"]
 
+FRAME = 0.1  # seconds between two frames, unless a throttle wants more of them
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
@@ -157,7 +159,7 @@ never: Throttle = _Constant(False)
 
 
 def every(*, seconds: float | None = None, steps: int | None = None, percent: float | None = None) -> Throttle:
-    """Return a throttle that is due every so many seconds, steps or percent of the total.
+    """Return a throttle that is due every `seconds`, `steps` or `percent` of the total.
 
     If several are given, any of them suffices. Steps and percent are due at their multiples, also when a position jumps
     over one. While the total is unknown, ``percent`` is never due.

@@ -1,4 +1,4 @@
-"""The tree of stages: which of them are in the picture, and how they lie within each other."""
+"""The tree of stages: which of them are shown, and how they lie within each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Node:
-    """One place in the tree of stages, and the rules by which stages enter and leave the picture.
+    """A node in the tree of stages, and the rules for which stages are shown.
 
     The same rules hold for a run as it happens (`Stage`) and for a run read back from its log.
 
@@ -22,7 +22,7 @@ class Node:
         phase: whether it belongs to its parent's current epoch, as training and validation do.
 
     Attributes:
-        children: the nodes within this one that are in the picture, oldest first.
+        children: the nodes within this one that are shown, oldest first.
         outcome: how it ended; None while it runs.
     """
 
@@ -32,20 +32,20 @@ class Node:
         self.outcome: Outcome | None = None
 
     def add(self, child: Self) -> None:
-        """Put `child` into the picture, in place of earlier failures and of a finished phase of the same label."""
+        """Add `child`, and remove earlier failed stages and a finished phase of the same label."""
         self.children = [c for c in self.children if not c.outcome or (c.phase and c.label != child.label)]
         self.children.append(child)
 
     def drop_phases(self) -> None:
-        """Take the finished phases out of the picture, as is due when an epoch is over."""
+        """Remove the finished phases, as is due when an epoch is over."""
         self.children = [c for c in self.children if not (c.phase and c.outcome)]
 
     def end(self, outcome: Outcome) -> None:
         """Set the outcome.
 
-        After a good end, failures within have no importance any more and leave the picture; so does the node itself,
-        unless it is a phase, which stays until its epoch is over, or the outermost. After a bad end all stays, to
-        show where it happened.
+        After a good end, failures within do not matter any more and are removed; so is the node itself,
+        unless it is a phase, which stays until its epoch is over, or the outermost. After a bad end nothing is removed,
+        to show where it happened.
         """
         self.outcome = outcome
         if outcome in ("done", "stopped"):

@@ -14,7 +14,7 @@ from ..core.settings import Settings
 from ..core.snapshot import Outcome
 from ..core.stage import NEVER, Owner, Stage
 from ..options import Options
-from ..system.warnings import failure, forget
+from ..system.warnings import begin_run, failure
 from . import scope
 from .pause import Pauses
 from .stages import Stages
@@ -70,8 +70,8 @@ class Display:
         self.targets = Targets(self, thread)
         self.pauses = Pauses(lambda: self.clock(), lambda: sum(s.done for s in self.stages.all()), self._skip)
         self._skipped = 0.0
-        self._noticed = False
-        self._handled: int | None = None
+        self._owner_may_have_ended = False
+        self._handled_id: int | None = None
         self._later: deque[Callable[[], None]] = deque()
 
     # What sources report, on the threads of the run.
@@ -86,10 +86,10 @@ class Display:
         **facts: Unpack[StageFacts],
     ) -> Stage:
         """Begin a stage, within `parent` or else within the innermost one open in this context."""
-        self.settle(with_lines=False)  # an ended run may still have the screen, or the very renderer that is needed now
+        self.settle(with_lines=False)  # an ended run may still hold the screen or this run's renderer
         with self.lock:
             if not self.stages.roots:
-                forget()
+                begin_run()
             parent = parent or self.innermost()
             while parent and parent.outcome:
                 parent = parent.parent
@@ -168,7 +168,7 @@ class Display:
         outermost stage, until its last state is drawn; but half a second at most.
         """
         with self.lock:
-            if self._noticed:
+            if self._owner_may_have_ended:
                 self.stages.sweep()
             if stage.outcome:
                 return
@@ -189,17 +189,17 @@ class Display:
     # Endings that nobody reported.
 
     def notice(self) -> None:
-        """Take note that the owner of some stage may have ended. This takes no lock and never waits."""
-        self._noticed = True
+        """Record that the owner of some stage may have ended. This takes no lock and never waits."""
+        self._owner_may_have_ended = True
         for target in self.targets:
             target.thread.notice()
 
     def settle(self, *, with_lines: bool = True) -> None:
-        """End the stages whose owner has ended, and wait until all targets that are over have drawn it.
+        """End the stages whose owner has ended, and wait until targets without running stages are closed.
 
-        `with_lines` waits also until all lines are written that come before what the user prints next.
+        With `with_lines`, this also waits for all lines that must appear before the user's next print.
         """
-        self._noticed = False
+        self._owner_may_have_ended = False
         with self.lock:
             self.stages.sweep()
         self.wake()
@@ -208,26 +208,30 @@ class Display:
     def before_print(self) -> None:
         """Have all that is over drawn before a print; called on the thread that prints."""
         error = sys.exc_info()[1] or vars(sys).get("last_value")  # getattr is slow where there is none
-        handled, self._handled = self._handled, None if error is None else id(error)
-        may_be_over = self._noticed or self._handled != handled or self.targets.are_closing
+        handled, self._handled_id = self._handled_id, None if error is None else id(error)
+        may_be_over = self._owner_may_have_ended or self._handled_id != handled or self.targets.are_closing
         try:
             if (may_be_over or self.stages.have_lost_owners) and not self.targets.own_this_thread:
                 self.settle()
-        except Exception as problem:  # a print is no place to fail
+        except Exception as problem:  # a print must not fail because of kbar
             failure("kbar missed an end", problem)
 
-    def later(self, call: Callable[[], None]) -> None:
+    def call_after_unlock(self, call: Callable[[], None]) -> None:
         """Make a call once the lock is released, because it may run the user's code."""
         self._later.append(call)
 
     def wake(self) -> None:
-        """Have what was posted drawn soon, and make the calls for `later`. The lock must not be held."""
+        """Have what was posted drawn soon, and make the calls for `call_after_unlock`. The lock must not be held."""
         while self._later:
-            self._later.popleft()()
+            try:
+                call = self._later.popleft()
+            except IndexError:  # another thread makes it
+                break
+            call()
         self.targets.wake()
 
     def _skip(self, seconds: float) -> None:
-        """Take so many seconds out of the clock, as if they had not passed."""
+        """Take `seconds` out of the clock, as if they had not passed."""
         self._skipped += seconds
         unpaused, skipped = self._unpaused, self._skipped
         self.clock = lambda: unpaused() - skipped

@@ -28,7 +28,7 @@ class Guard:
         """Return what `function` returns; None if it fails."""
         try:
             return function()
-        except BaseException as error:  # also SystemExit, as no output is a reason to end the process
+        except BaseException as error:  # also SystemExit: an output must not end the process
             if from_signal(error):
                 raise
             self.error = self.error or error

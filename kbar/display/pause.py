@@ -18,7 +18,7 @@ from . import scope
 if TYPE_CHECKING:
     from .display import Display
 
-_STEPS_GO_ON = 2.0  # seconds after which a question is taken to be none if steps go on meanwhile
+_STEPS_GO_ON = 2.0  # seconds; if steps still continue so long after a prompt began, nothing waits for the answer
 
 
 class Pauses:
@@ -30,7 +30,7 @@ class Pauses:
     Args:
         clock: gives the display's time, in seconds.
         position: gives a number that changes with each step that lands.
-        skip: takes so many seconds out of the display's clock.
+        skip: takes the seconds that it is given out of the display's clock.
     """
 
     def __init__(self, clock: Callable[[], float], position: Callable[[], int], skip: Callable[[float], None]) -> None:
@@ -93,12 +93,12 @@ class InputPauses:
         original = getattr(owner, name)
 
         @functools.wraps(original)
-        def ask(*args: Any) -> Any:
+        def ask(*args: Any, **options: Any) -> Any:
             typed = _is_typed()
             if not (_holds_up_a_run() and (typed or name == "input")):
-                return original(*args)
+                return original(*args, **options)
             with self._pause():
-                answer = original(*args)
+                answer = original(*args, **options)
             if typed and (answer or name == "input"):  # an empty line is the end of the input
                 self._answered()
             return answer
@@ -119,14 +119,14 @@ def _is_typed() -> bool:
 
 
 def _holds_up_a_run() -> bool:
-    """Whether a run waits for this thread. It does not for one that only waits for a key, such as to stop the run."""
+    """Whether a run waits for this thread; False for a helper thread that waits for keys, such as one to stop it."""
     return threading.current_thread() is threading.main_thread() or scope.innermost() is not None
 
 
 def is_free(output: Output | None, display: Display, by: object) -> bool:
     """Whether bars may be drawn on `output`: it is no terminal, or one in the foreground where nothing is asked.
 
-    While something is asked there that only its mode tells, the display is paused for `by`.
+    While `Terminal.asks` says that a program waits for an answer there, the display is paused for `by`.
     """
     if not isinstance(output, Terminal):
         return True

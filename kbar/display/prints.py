@@ -24,19 +24,22 @@ class Prints:
 
     def __init__(self, settle: Callable[[], None], report: Callable[[StreamName, str], None]) -> None:
         self._settle, self._report = settle, report
-        self._shared: dict[Output, list[_SharedStream]] = {}
+        self._shared: dict[Output, list[Shadow]] = {}
         self._listeners: list[_Listener] = []
 
-    def share(self, output: Output) -> None:
-        """From now on, keep prints to the place of `output` apart from what is drawn there."""
+    def attach(self, output: Output) -> None:
+        """Replace `write` of the standard streams that lead to the same terminal or file as `output`."""
         if output in self._shared:
             return
-        streams = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
-        lowest = {id(low): low for low in (_lowest(stream) for stream in streams if output.leads_to(stream))}
+        streams = {id(s): s for s in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if output.leads_to(s)}
+        lowest = {id(s): s for s in map(_lowest, streams.values())}
         self._shared[output] = []
         for stream in lowest.values():
             with contextlib.suppress(AttributeError, TypeError):  # an object whose attributes cannot be set
                 self._shared[output].append(_SharedStream(stream, output, self._settle))
+        for stream in () if output.is_terminal else streams.values():
+            with contextlib.suppress(AttributeError, TypeError):  # likewise
+                self._shared[output].append(_BufferedText(stream, output, self._settle))
 
     def listen(self) -> None:
         """From now on, pass each line that is printed to `sys.stdout` or `sys.stderr` to `report`."""
@@ -49,11 +52,11 @@ class Prints:
 
     def release(self, outputs: set[Output], listening: bool) -> None:
         """Give back the streams that lead to none of `outputs`; also those for `report`, unless `listening`."""
-        for output in [output for output in self._shared if output not in outputs]:
-            for stream in self._shared.pop(output):
-                stream.remove()
         while self._listeners and not listening:
             self._listeners.pop().remove()
+        for output in [output for output in self._shared if output not in outputs]:
+            for stream in reversed(self._shared.pop(output)):
+                stream.remove()
 
 
 def _lowest(stream: Any) -> Any:
@@ -73,7 +76,7 @@ class _SharedStream(Shadow):
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
         self._output, self._settle = output, settle
-        self._unflushed: int | None = None  # the frame in which it made room for text that may not be flushed yet
+        self._unflushed: int | None = None  # `Output.frames_drawn` when text was written that may not be flushed yet
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
@@ -84,21 +87,22 @@ class _SharedStream(Shadow):
         if is_own_write():
             return self._write_own(data)
         output = self._output
-        if output.waiting:  # they come behind the last line that ends here
+        if output.waiting:  # lines of kbar's go after the last line that `data` ends
             end = shown.rfind("\n" if isinstance(shown, str) else b"\n") + 1  # type: ignore[arg-type]  # of its own type
             if 0 < end < len(shown):
                 taken = [self.write(shown[:end]), self.write(shown[end:])]
                 return None if None in taken else sum(taken)  # some streams do not say how much they take
-        self._settle()
+        if output.is_terminal or not output.column:  # in a file, a line that has begun must not be broken
+            self._settle()
         with output.lock:
             output.make_room(shown)
             taken = self._write(data)
-            self._unflushed = output.frame
+            self._unflushed = output.frames_drawn
             output.printed(shown)
         return taken
 
     def _write_own(self, data: Any) -> Any:
-        """Write lines of kbar's own, which the user's stand-in for the stream passes on, at the beginning of a line."""
+        """Write kbar's own lines, which the user's replacement for the stream passes on, at the beginning of a line."""
         with self._output.lock:
             if self._output.column and not self._output.is_terminal:
                 self._write("\n" if isinstance(data, str) else b"\n")
@@ -106,15 +110,42 @@ class _SharedStream(Shadow):
             return self._write(data)
 
     def flush(self) -> None:
-        """Flush the stream; there is room for the text, unless another frame was drawn since it was written."""
+        """Flush the stream, and hide the bars first if a frame was drawn since the text was written."""
         if self._unflushed is None or not self.active or is_own_write():
             self._flush()
             return
         with self._output.lock:
-            if self._unflushed != self._output.frame:
+            if self._unflushed != self._output.frames_drawn:
                 self._output.hide()
             self._unflushed = None
             self._flush()
+
+
+class _BufferedText(Shadow):
+    """A text stream that leads to a file or pipe, and may keep what is printed until much later.
+
+    Lines of kbar's have to be written before, so that they stand in front of what is printed after them; but not
+    between two pieces of one line, unless the user has flushed the first, as dots are printed one by one.
+    """
+
+    def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
+        self._output, self._settle = output, settle
+        self._in_line = False
+        super().__init__(stream)
+
+    def write(self, data: Any) -> Any:
+        """Have all that is over written, and write `data`."""
+        if self.active and data and not is_own_write():
+            if not self._in_line:
+                self._settle()
+            self._in_line = not data.endswith("\n")
+        return self._write(data)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        if not self._output.flushing:
+            self._in_line = False
+        self._flush()
 
 
 class _Listener(Shadow):

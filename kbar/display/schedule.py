@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..core.stage import Stage
-from ..core.throttle import Due, Throttle, Tick
+from ..core.throttle import FRAME, Due, Throttle, Tick
 from .guard import Guard
 
-_FRAME = 0.1  # seconds between two frames, unless the throttle wants more of them
 _FASTEST = 0.02  # seconds between two frames at least
 _LONGEST = 0.5  # seconds between two looks of a log for stages whose owner has ended, at most
 _REST = 4  # after a frame that took t seconds to draw, a screen rests for _REST * t
@@ -36,19 +35,19 @@ class Schedule:
         return Tick(now + ahead, stage.done, stage.total, stage.counts.started, drawn_at, drawn_done)
 
     def note_drawn(self, stage: Stage, now: float) -> None:
-        """Take note that `stage` is drawn as of time `now` (s)."""
+        """Record that `stage` is drawn as of time `now` (s)."""
         self._drawn[stage.key] = now, stage.done
 
     def note_frame(self, stages: Iterable[Stage], now: float) -> None:
-        """Take note that these stages are drawn as of time `now` (s), and that no others are running."""
+        """Record that these stages are drawn as of time `now` (s), and that no others are running."""
         self._drawn = {stage.key: (now, stage.done) for stage in stages}
 
     def forget(self, stage: Stage) -> None:
-        """Take note that `stage` is over."""
+        """Forget `stage`, which is over."""
         self._drawn.pop(stage.key, None)
 
     def rest(self, began: float, now: float) -> None:
-        """From `now` on, let a screen rest, as drawing has taken since `began`."""
+        """Let a screen rest from `now` on, in proportion to the time that drawing took since `began`."""
         self._rest = now, _REST * (now - began) if self._live else 0.0
 
     def rest_at(self, now: float) -> float:
@@ -59,7 +58,7 @@ class Schedule:
     def is_due(self, tick: Tick) -> bool:
         """Whether a draw is due.
 
-        A log repeats a position only if the time demands a line, and has no line for the last step, as the line of the
+        A log writes a position again only if time alone makes a line due; none for the last step, as the line of the
         stage's end says the same.
         """
         if not self._live:
@@ -76,7 +75,7 @@ class Schedule:
         """Seconds from `now` until something may be due, in a run that began at `began` (s)."""
         dues = [(tick, self.next_due(tick).time) for tick in ticks]
         if not self._live:
-            return min([_LONGEST, *(max(_FRAME, time - now) for _, time in dues)])
-        period = max(_FASTEST, min([_FRAME, *(time - tick.drawn_at for tick, time in dues)]))
+            return min([_LONGEST, *(max(FRAME, time - now) for _, time in dues)])
+        period = max(_FASTEST, min([FRAME, *(time - tick.drawn_at for tick, time in dues)]))
         late = (now - began) % period  # frames fall on full seconds of the run, so that its clock shows each in time
         return period - late + (period if late > period / 2 else 0.0)

@@ -40,7 +40,7 @@ class Stages:
         self.sweep()
         now, stages = self._display.clock(), self.all()
         for stage in reversed(stages):  # inner ones first, as outer ones are estimated by them
-            stage.look(now)
+            stage.update(now)
         return stages
 
     def views(self, includes: Callable[[Stage], bool]) -> tuple[StageView, ...]:
@@ -65,24 +65,22 @@ class Stages:
 
     # Endings.
 
-    def sweep(self) -> bool:
-        """End the stages whose owner has ended, inner ones first; return whether there were any."""
-        found = False
+    def sweep(self) -> None:
+        """End the stages whose owner has ended, inner ones first."""
         for stage in reversed(self.all()):
             outcome = None if stage.outcome else self._owners_end(stage)
             if outcome:
-                found = True
                 self.end(stage, outcome)
             elif stage.epoch.is_left and not stage.has_running_phases:
                 self._settle_epoch(stage)
-        return found
 
     @property
     def have_lost_owners(self) -> bool:
         """Whether anything has lost its owner, which `sweep` would end; without the lock, before each print."""
         stages = [*self.roots]
         for stage in stages:
-            if stage.owner is not None and stage.owner.ended():
+            owner = stage.owner  # read once, as another thread may end the stage
+            if owner is not None and owner.ended():
                 return True
             stages += stage.children
         return False
@@ -100,7 +98,7 @@ class Stages:
             return stage.owner.ended() if stage.owner else None
         except Exception as error:  # it ends with the stage around it
             stage.owner = None
-            self._display.later(partial(failure, "kbar missed an end", error))
+            self._display.call_after_unlock(partial(failure, "kbar missed an end", error))
             return None
 
     def _end_one(self, stage: Stage, outcome: Outcome) -> None:
@@ -113,7 +111,7 @@ class Stages:
             if not target.closing and (last or target.is_over):
                 target.final = self.views(target.draws)
         if not stage.parent:
-            self.roots = [] if last else [root for root in self.roots if root is not stage]
+            self.roots = [root for root in self.roots if not root.outcome]
             for each in [*stage.walk()]:  # parents and children refer to each other, and to what was logged
                 each.children = []
 
@@ -133,7 +131,7 @@ class Stages:
         if metrics and not chosen:
             known = ", ".join(sorted(map(str, metrics)))
             text = f"metrics={list(stage.settings.metrics)} match none of this run's metrics: {known}"
-            self._display.later(partial(warn, text))
+            self._display.call_after_unlock(partial(warn, text))
         stage.drop_phases()
         self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.settings.leave == "epochs")
 
@@ -149,6 +147,12 @@ class Stages:
 
     def reached(self, stage: Stage) -> None:
         """Post the log lines that are due at this step; called on the thread of the step, which holds no lock."""
+        try:
+            self._post_due_lines(stage)
+        except Exception as error:  # a step is no place to fail
+            failure("kbar missed a line", error)
+
+    def _post_due_lines(self, stage: Stage) -> None:
         with self._display.lock:
             if stage.outcome:
                 return  # the step was under way when the stage ended

@@ -32,7 +32,7 @@ class Target:
 
     Args:
         display: the display whose stages are drawn.
-        scopes: the stages to draw, each with all within it; empty for all stages of the display.
+        stages: the stages to draw, each with all within it; empty for all stages of the display.
 
     Attributes:
         events: those that are not drawn yet.
@@ -48,11 +48,11 @@ class Target:
         display: Display,
         renderer: Renderer,
         throttle: Throttle,
-        scopes: list[Stage],
+        stages: list[Stage],
         thread: Callable[[Callable[[], float | None]], DrawingThread] = DrawingThread,
     ) -> None:
         self._display = display
-        self.renderer, self._scopes = renderer, scopes
+        self.renderer, self._stages = renderer, stages
         self.events = EventQueue()
         self._guard = Guard()
         self.schedule = Schedule(throttle, renderer.live, self._guard)
@@ -70,12 +70,12 @@ class Target:
     @property
     def is_over(self) -> bool:
         """Whether its stages are over; False for a target that draws all stages."""
-        return bool(self._scopes) and all(stage.outcome for stage in self._scopes)
+        return bool(self._stages) and all(stage.outcome for stage in self._stages)
 
     @property
     def has_unwritten_lines(self) -> bool:
         """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
-        return bool(self.events) and self.renderer.screen and self.events.have_lines(self.renderer.live)
+        return self.renderer.screen and not self.events.are_drawn and self.events.have_lines(self.renderer.live)
 
     @property
     def has_log_lines(self) -> bool:
@@ -85,11 +85,11 @@ class Target:
     def include(self, stage: Stage) -> None:
         """Draw `stage` as well."""
         if not self.draws(stage):
-            self._scopes.append(stage)
+            self._stages.append(stage)
 
     def draws(self, stage: Stage) -> bool:
-        """Whether `stage` is on its pictures, being one of its stages or within one."""
-        return not self._scopes or any(stage.within(scope) for scope in self._scopes)
+        """Whether it draws `stage`, which is one of its stages or within one."""
+        return not self._stages or any(stage.within(scope) for scope in self._stages)
 
     def receives(self, stage: Stage) -> bool:
         """Whether it still receives the events of `stage`: it draws it, and more than the last state."""
@@ -111,7 +111,7 @@ class Target:
 
     @property
     def must_finish(self) -> bool:
-        """Whether the interpreter has to wait with its exit: for a device's library, a stream or a file."""
+        """Whether the interpreter must delay its exit: the thread is using a device's library, a stream or a file."""
         waits = self.fetching or (self.output.flushing if self.output else not self.renderer.screen)
         return waits and not self.is_closed
 
@@ -121,15 +121,17 @@ class Target:
         self.thread.wake(urgent)
 
     def wait(self, seconds: float) -> None:
-        """Wait for its last lines, so many seconds at most; hardly at all if the last wait was in vain."""
+        """Wait for its last lines, `seconds` at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.events.are_drawn)
-        output = self.output
+        output, key = self.output, object()
+        waits = output.waits if output else set()
+        try:
+            waits.add(key)
+            self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
+        finally:
+            waits.discard(key)
         if output:
-            output.awaited = True
-        self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
-        if output:
-            output.awaited = False
             output.timed_out |= self._timed_out
 
     @property
@@ -152,11 +154,14 @@ class Target:
                 return _HELD
             self._draw_what_is_due(began)
         with self._display.lock:
-            self.events.in_hand = False
+            self.events.in_hand = ()
             more = bool(self.events) and self._guard.error is None
             last = self._guard.error is not None or (self.closing and not more)
+            paused = self._display.pauses.active
+        if paused and self.output:  # the pause began after `is_free` was asked, and has hidden the frame before
+            self.output.hide()
         if last:
-            self._close()
+            self.close()
             return None
         if more:
             return 0.0
@@ -208,7 +213,7 @@ class Target:
             self.fetching = False
         self._guard.call(lambda: self.renderer.draw(snapshot))
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close the renderer and, if anything has failed, say so."""
         try:
             self._guard.call_in_any_case(self.renderer.close)  # it may have to give back the terminal
@@ -216,6 +221,6 @@ class Target:
             self._display.targets.close(self)
             self.is_closed = True
             self.events.clear()  # thread and target refer to each other, and must not keep metrics or stages alive
-            self.final, self._scopes = (), []
+            self.final, self._stages = (), []
         if self._guard.error:
             failure(f"{type(self.renderer).__name__} is given up", self._guard.error)

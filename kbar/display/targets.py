@@ -78,16 +78,21 @@ class Targets:
                     self._input.install()
                 if options.capture:
                     self._capture(target)
-            if not target.thread.start():
+            if target.thread.start():
+                continue
+            if target.is_closed:  # it was over by the time its streams were taken
                 self.close(target)
+            else:
+                target.close()
 
     def _new(self, renderer: Renderer, throttle: Throttle, stage: Stage) -> Target | None:
         """A new target, not opened yet; None if there is one already, or must be none. The lock must be held."""
-        same = next((target for target in self._open if _are_one(target.renderer, renderer)), None)
-        if same and not same.closing:
-            same.include(stage)
-            return None
-        if same:  # it has not closed the renderer yet, which this one would open
+        same = [target for target in self._open if _are_one(target.renderer, renderer)]
+        for target in same:
+            if not target.closing:
+                target.include(stage)
+                return None
+        if same:  # they have not closed the renderer yet, which this one would open
             renderer = copy.copy(renderer)
         if renderer.screen and (self.silent or this_worker().rank or serves_a_pool()):
             return None
@@ -95,7 +100,7 @@ class Targets:
         if renderer.screen and screen:
             if type(screen) is not type(renderer):
                 text = f"{type(renderer).__name__} is not used: the screen belongs to the outermost stage, "
-                self._display.later(partial(warn, f"{text}which draws with {type(screen).__name__}"))
+                self._display.call_after_unlock(partial(warn, f"{text}which draws with {type(screen).__name__}"))
             return None
         stages = [] if renderer.screen and renderer.shares_screen else [stage]
         self._open.append(Target(self._display, renderer, throttle, stages, self._thread))
@@ -108,7 +113,7 @@ class Targets:
     def _capture(self, target: Target) -> None:
         """Keep the user's prints apart from what `target` draws, and post them to it if it wants them."""
         if target.output:
-            self._prints.share(target.output)
+            self._prints.attach(target.output)
         target.captures = target.renderer.captures
         if target.captures:
             self._prints.listen()
@@ -155,7 +160,7 @@ class Targets:
                 target.output.hide()
 
     def _answered(self) -> None:
-        """Take note that an answer was typed, which has ended the line on the terminal."""
+        """Record that an answer was typed, which has ended the line on the terminal."""
         for target in self._open:
             if target.output and target.output.is_terminal:
                 target.output.column = 0

@@ -37,13 +37,26 @@ class DrawingThread:
         self._step = step
         self._wakings: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()  # never waited for
         self._over = False
 
     def start(self) -> bool:
         """Start the thread, also if it was killed; do nothing if it runs. Return whether there is one."""
-        thread = self._thread
-        if self._over or (thread is not None and (thread.ident is None or thread.is_alive())):
+        if self._over or self._runs:
             return not self._over
+        if not self._starting.acquire(blocking=False):  # another thread is at it, or what a signal has interrupted
+            return True
+        try:
+            return self._runs or self._start()
+        finally:
+            self._starting.release()
+
+    @property
+    def _runs(self) -> bool:
+        thread = self._thread
+        return thread is not None and (thread.ident is None or thread.is_alive())
+
+    def _start(self) -> bool:
         self._thread = thread = threading.Thread(target=self._run, name="kbar", daemon=True)
         try:
             thread.start()
@@ -64,7 +77,7 @@ class DrawingThread:
         self._wakings.put(False)
 
     def wait(self, is_done: Callable[[], bool], seconds: float) -> bool:
-        """Wait until `is_done` returns True, so many seconds at most; return whether it did.
+        """Wait until `is_done` returns True, `seconds` at most; return whether it did.
 
         This uses no lock, for which a signal handler that also waits would wait for ever. The thread itself does not
         wait, as it would wait for itself.
@@ -96,7 +109,7 @@ class DrawingThread:
                 self._rest(seconds)
 
     def _rest(self, seconds: float) -> None:
-        """Return after so many seconds, or when woken: at once if urgent, else after `_BURST` seconds."""
+        """Return after `seconds`, or when woken: at once if urgent, else after `_BURST` seconds."""
         until = time.monotonic() + seconds
         urgent = woken = False
         while not urgent:

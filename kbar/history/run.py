@@ -55,7 +55,7 @@ class LoggedStage(Node):
         return found
 
     def finish_epoch(self, outcome: Outcome) -> None:
-        """Take the epoch's phases out of the picture; one without a line for its end ends like the epoch."""
+        """Remove the epoch's phases; one without a line for its end ends like the epoch."""
         self.has_epochs = True
         for phase in [child for child in self.children if child.phase and not child.outcome]:
             phase.finish(outcome)
@@ -112,7 +112,7 @@ class Run:
         self.latest, self.source = first, source
         self.presumed_dead = False
         self.behind = 0.0
-        self._live = False
+        self._is_followed = False
         self._missed = 0
 
     @property
@@ -125,14 +125,14 @@ class Run:
 
         Args:
             record: the line.
-            heard: when it was written at the latest, by this clock, if it was read as it was written.
+            heard: this host's time at which the line was read, if that was soon after it was written; else None.
         """
         stage = record.stage
         assert stage is not None
         self.latest = record
         if heard is not None:
-            self.behind = min(self.behind, heard - record.time) if self._live else heard - record.time
-            self._live = True
+            self.behind = min(self.behind, heard - record.time) if self._is_followed else heard - record.time
+            self._is_followed = True
         found = self._update(record.chain, record.time)
         if record.is_epoch:
             found.finish_epoch(stage.outcome or "done")
@@ -161,12 +161,12 @@ class Run:
         return Event("end", self.latest.time, replace(self.root.latest, outcome=outcome))
 
     def is_gone(self) -> bool:
-        """Whether its process no longer exists, at this look and the one before: what it wrote last is read by then."""
+        """Whether its process was gone at this check and the one before; by now its last lines have been read."""
         self._missed = 0 if self.outcome or self.may_run() else self._missed + 1
         return self._missed > 1
 
     def may_run(self) -> bool:
-        """Whether its process may still exist: so do all those of other hosts."""
+        """Whether its process may still exist; always True on another host, where this cannot be checked."""
         if self.latest.host != platform.node() or os.name != "posix":
             return True
         try:
@@ -174,11 +174,11 @@ class Run:
         except ProcessLookupError:
             return False
         except (OSError, OverflowError):  # it exists, but is another user's
-            return True
+            pass
         return True
 
     def silence(self, now: float) -> float:
-        """Seconds without a line by time `now`; 0 if they are so few that they say nothing, or the run is over."""
+        """Seconds since the latest line; 0 if they are too few to mean anything, or if the run is over."""
         seconds = now - self.behind - self.latest.time
         return seconds if seconds > _SILENT and not self.outcome else 0.0
 

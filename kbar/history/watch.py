@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ..core.snapshot import Event, Message, Snapshot, StageView
 from ..core.text import clean
+from ..core.throttle import FRAME
 from ..renderers import Renderer
 from .follow import Follower, records
 from .read import Record
 from .run import Run
 
-_FRAME = 0.1  # seconds between two frames
 _LOOK = 0.25  # seconds between two looks at the files
 _GAP = 150.0  # seconds without a line that a replay leaves out
 _PAUSE = 1.0  # seconds that it waits instead, also between two runs
@@ -34,8 +34,8 @@ class Viewer:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
-        self._runs: dict[tuple[str, int], Run] = {}  # those in the picture, by run and process
-        self._named: list[Run] = []  # those that were in the picture since the screen was opened
+        self._runs: dict[tuple[str, int], Run] = {}  # those that are shown, by run and process
+        self._named: list[Run] = []  # those that were shown since the screen was opened
         self._events: list[Event | Message] = []
         self._open = False
         self._trusts_pids = True  # until a run goes on whose process does not seem to exist
@@ -63,7 +63,7 @@ class Viewer:
             self._post(run, run.take(record, heard))
 
     def _make_room(self, first: Record, source: str) -> None:
-        """Before a run begins: end the one whose place in its file it takes, and start a new screen if all are over."""
+        """Prepare for a run: end the one whose place in its file it takes, and start a new screen if all are over."""
         for run in list(self._runs.values()):
             replaced = run.source == source and run.latest.rank == first.rank and not run.outcome
             if replaced and (run.silence(first.time) or not run.may_run()):
@@ -113,7 +113,7 @@ class Viewer:
             self._renderer.draw(Snapshot(tuple(stages), events))
 
     def close(self) -> None:
-        """Close the renderer, which leaves the last picture on the screen."""
+        """Close the renderer, which leaves the last frame on the screen."""
         if self._open:
             self._renderer.close()
         self._open = False
@@ -148,7 +148,7 @@ def watch(paths: Sequence[str], renderer: Renderer, skipped: Counter[str], *, un
                 viewer.end_dead_runs()
                 heard = time.time()
             viewer.draw(time.time())
-            time.sleep(_FRAME)
+            time.sleep(FRAME)
     finally:
         viewer.close()
         for follower in followers:
@@ -166,7 +166,7 @@ def replay(recorded: Iterable[Record], renderer: Renderer, *, speed: float = 1.0
             while now < record.time:
                 viewer.draw(now)
                 before = time.monotonic()
-                time.sleep(min(_FRAME, (record.time - now) / speed))
+                time.sleep(min(FRAME, (record.time - now) / speed))
                 now += (time.monotonic() - before) * speed
             viewer.take(record, "")
         if now:

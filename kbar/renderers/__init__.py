@@ -7,20 +7,29 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..system.environment import surface
 from .base import NullRenderer, Renderer
 
 __all__ = ["NullRenderer", "Renderer", "check", "create", "for_file", "names"]
 
+
+class _BuiltIn(NamedTuple):
+    """A renderer of kbar's own: where its class is, and the library it draws with. All draw on the screen."""
+
+    module: str
+    name: str
+    library: str | None = None
+
+
 _BUILT_IN = {
-    "rich": ("kbar.renderers.rich", "RichRenderer"),
-    "tqdm": ("kbar.renderers.tqdm", "TqdmRenderer"),
-    "log": ("kbar.renderers.log", "LogRenderer"),
-    "jsonl": ("kbar.renderers.jsonl", "JsonLinesRenderer"),
-    "html": ("kbar.renderers.html", "HtmlRenderer"),
-    "none": ("kbar.renderers.base", "NullRenderer"),
+    "rich": _BuiltIn("kbar.renderers.rich", "RichRenderer", "rich"),
+    "tqdm": _BuiltIn("kbar.renderers.tqdm", "TqdmRenderer", "tqdm"),
+    "log": _BuiltIn("kbar.renderers.log", "LogRenderer"),
+    "jsonl": _BuiltIn("kbar.renderers.jsonl", "JsonLinesRenderer"),
+    "html": _BuiltIn("kbar.renderers.html", "HtmlRenderer"),
+    "none": _BuiltIn("kbar.renderers.base", "NullRenderer"),
 }
 SCREENS = ("auto", *_BUILT_IN)
 """The names of renderers that draw on the screen."""
@@ -46,8 +55,9 @@ def check(name: str) -> None:
     name = _resolved(name)
     if name not in SCREENS and name not in names():
         raise ValueError(f"renderer must be one of {', '.join(map(repr, names()))} or a Renderer; got {given}")
-    if name in ("rich", "tqdm") and importlib.util.find_spec(name) is None:
-        raise ImportError(f"the {name!r} renderer draws with {name}, which is missing: pip install {name}")
+    library = _BUILT_IN[name].library if name in _BUILT_IN else None
+    if library and importlib.util.find_spec(library) is None:
+        raise ImportError(f"the {name!r} renderer draws with {library}, which is missing: pip install {library}")
 
 
 def create(name: str) -> Renderer:
@@ -79,7 +89,7 @@ def _resolved(name: str) -> str:
 
 def _class(name: str) -> Any:
     if name in _BUILT_IN:
-        module, attribute = _BUILT_IN[name]
-        return getattr(importlib.import_module(module), attribute)
+        found = _BUILT_IN[name]
+        return getattr(importlib.import_module(found.module), found.name)
     (plugin, *_) = importlib.metadata.entry_points(group=_GROUP, name=name)
     return plugin.load()

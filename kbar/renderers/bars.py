@@ -44,7 +44,7 @@ class BarRenderer(Renderer):
         """End the run, and leave its last state."""
         output, self.output = self.output, None
         if output is not None:
-            output.leave()
+            output.keep_bars()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "output": None}

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import IO, Any, ClassVar
 
 from ..core.snapshot import Snapshot
-from ..core.throttle import Throttle, ThrottleSpec, as_throttle, every
+from ..core.throttle import FRAME, Throttle, ThrottleSpec, as_throttle, every
 from ..system.output import Output
 
 
@@ -36,7 +36,7 @@ class Renderer(ABC):
     """
 
     live: ClassVar[bool] = True
-    default_throttle: ClassVar[Throttle] = every(seconds=0.1)
+    default_throttle: ClassVar[Throttle] = every(seconds=FRAME)
     screen: bool = True
     shares_screen: ClassVar[bool] = True
     captures: bool = False

@@ -40,7 +40,7 @@ class _Column:
     Attributes:
         text: the fact, "" for none.
         align: "<" or ">"; "" where the columns to its right need not be aligned.
-        width: the least width, for these stages or for any, so that what stands to its right keeps its place.
+        width: the least width, a number or a function of the stages, so that columns to its right do not move.
     """
 
     text: Callable[[StageView], str]
@@ -93,7 +93,7 @@ _DATA = _Column(_data)
 _NOTE = _Column(_note)
 _COLUMNS = (_PERCENTAGE, _COUNT, _RATE, _CLOCK, _TIME, _DATA, _NOTE)
 
-# What stands behind the bars, from all facts to fewer: the first layout in which all stages fit with all their metrics.
+# Layouts of the text behind the bars, fullest first. The first one in which all stages and all metrics fit is used.
 _WHOLE = (
     (_PERCENTAGE, _COUNT, _RATE, _CLOCK, _METRICS, _DATA, _NOTE),
     (_PERCENTAGE, _COUNT, _CLOCK, _METRICS, _DATA, _NOTE),
@@ -132,7 +132,7 @@ class _Facts:
         return self.gap.join(filter(None, texts)).rstrip()
 
     def shortened(self, space: int) -> str:
-        """As many facts as fit into so many columns of the terminal."""
+        """As many facts as fit into `space` columns of the terminal."""
         while self.metrics and cells(self.line(_SHORT[0])) > space:
             self.metrics.pop()
         fitting = (line for layout in _SHORT if cells(line := self.line(layout)) <= space)

@@ -65,7 +65,7 @@ class LineRenderer(Renderer):
 
     @abstractmethod
     def gap(self, missing: int, reason: str) -> str:
-        """The line that says that so many lines are missing, and why."""
+        """The line that says how many lines are missing, and why."""
 
     @property
     def worker(self) -> Worker:

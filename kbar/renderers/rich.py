@@ -57,7 +57,7 @@ class _Unwritten:
 
     def __init__(self, stream: IO[str] | None) -> None:
         self._stream = stream
-        self.rich_proxied_file = self  # not what is behind it, if it stands in for another stream
+        self.rich_proxied_file = self  # not what is behind it, if it is a replacement for another stream
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

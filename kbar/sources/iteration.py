@@ -18,7 +18,7 @@ from .lifetime import FrameMark, LeftLoop, comprehension, on_release
 
 T = TypeVar("T")
 
-# To read the clock for an item costs about a microsecond: too much for items that take less than so many seconds.
+# Reading the clock for an item costs about a microsecond: too much for items that take fewer seconds than this.
 _QUICK = 1e-5
 _BULK = 1e-3  # seconds of quick items between two that are timed
 _LARGEST = 10_000  # items in a bulk
@@ -29,7 +29,7 @@ _END: Any = object()
 
 
 def end(stage: Stage, outcome: Outcome, error: BaseException | None = None) -> None:
-    """End a stage, by `error` if there is one; if that fails, it is no reason to end the loop."""
+    """End a stage with the outcome that `error` means, else `outcome`; a failure here does not end the loop."""
     try:
         if error is None and stage.outcome is None:
             stage.logged.fetch(current().clock(), warn)  # for the last state that is drawn
@@ -45,7 +45,7 @@ class Bulks:
         self._seconds = self._items = 0.0  # sums in which the past counts less and less
 
     def plan(self, seconds: float, items: int) -> int:
-        """Take note that so many items took so long, and return the size of the next bulk; 0 to time each item."""
+        """Record that `items` took `seconds`, and return the size of the next bulk; 0 to time each item."""
         if self._seconds > 1.0:
             self._seconds, self._items = self._seconds / 2, self._items / 2
         self._seconds, self._items = self._seconds + seconds, self._items + items
@@ -66,8 +66,8 @@ class Waits:
         self.total = 0.0
         self._seen: tuple[int, float] | None = None  # an untimed wait: at which position, and since when it was seen
 
-    def look(self, now: float, position: int, waits: bool) -> None:
-        """Take note of an untimed wait, which `waits` says there is at this moment."""
+    def update(self, now: float, position: int, waits: bool) -> None:
+        """Record an untimed wait at time `now`, if `waits` says that there is one."""
         if self.asked is not None or not waits:
             self._seen = None
         elif self._seen is None or self._seen[0] != position:
@@ -81,7 +81,7 @@ class Waits:
         return 0.0 if since is None else max(0.0, now - since)
 
     def add_bulk(self, sample: float, items: int, position: int, began: float, now: float) -> None:
-        """Add a bulk's waits: an exceptional one that was seen, or else as many as there were items like the sample."""
+        """Add the waits within a bulk: an exceptional one that `update` saw, else `sample` seconds for each item."""
         seen, self._seen = self._seen, None
         if seen and seen[0] == position - 1 and now - seen[1] > _STALL:
             self.total += now - seen[1]
@@ -120,14 +120,14 @@ class Feed(Generic[T]):
         return iterator
 
     def follow(self, iterator: object) -> None:
-        """This is what the loop holds as long as it runs."""
+        """Watch `iterator`, which the loop holds as long as it runs."""
         self._iterator = on_release(iterator, self._release)
 
     def _release(self, frame: FrameType | None) -> None:
         self._left = LeftLoop(frame)
 
     def begin(self) -> Stage | None:
-        """The stage, begun; None where that fails, which is no reason to end a loop."""
+        """Begin the stage and return it; None if that fails, which must not end the loop."""
         begin, self._begin = self._begin, None  # it refers to the items, which are to be released with the loop
         try:
             return begin(self) if begin else None
@@ -136,7 +136,7 @@ class Feed(Generic[T]):
             return None
 
     def finish(self, stage: Stage | None, error: BaseException | None = None) -> None:
-        """There are no more items, or asking for the next one has raised `error`."""
+        """End the stage: there are no more items, or asking for the next one has raised `error`."""
         self.waits.asked = None
         if isinstance(error, GeneratorExit):
             return  # the loop has let go of the items: `ended` tells how
@@ -149,7 +149,7 @@ class Feed(Generic[T]):
     @property
     def is_left(self) -> bool:
         """Whether the loop has let go of the items before the last one."""
-        iterator = self._iterator and self._iterator()
+        iterator = self._held
         return self._left is not None or (iterator is not None and getattr(iterator, "gi_frame", self) is None)
 
     def ended(self) -> Outcome | None:
@@ -162,9 +162,9 @@ class Feed(Generic[T]):
 
     # The stage's source; all but `position` are called by the display.
 
-    def look(self, now: float) -> None:
-        """A frame may be drawn soon: let the stage know of the next item as soon as it is done."""
-        self.waits.look(now, self.position(), self._is_asking)
+    def update(self, now: float) -> None:
+        """End the bulk before a frame, so that the next item is reported as soon as it is done."""
+        self.waits.update(now, self.position(), self._is_asking)
         self._end_bulk()
 
     def waiting(self, now: float) -> float:
@@ -177,7 +177,13 @@ class Feed(Generic[T]):
 
     @property
     def _is_asking(self) -> bool:
-        return bool(self._iterator and getattr(self._iterator(), "gi_running", False))
+        return bool(getattr(self._held, "gi_running", False))
+
+    @property
+    def _held(self) -> Any:
+        """What the loop holds as long as it runs; None if that is gone, or the loop is over."""
+        iterator = self._iterator  # read once, as the loop's thread may set it to None
+        return iterator and iterator()
 
     def _pass_on(self, iterable: Iterable[T]) -> Iterator[T]:
         done = limit = 0  # local variables: an attribute would cost each quick item a tenth more
@@ -199,7 +205,7 @@ class Feed(Generic[T]):
         waits.asked = now = display.clock()
         with contextlib.ExitStack() as ending:
             ending.push(lambda *raised: self.finish(stage, raised[1]))
-            # A bulk asks for the iterator's iterator. Python's own return themselves; others may begin anew.
+            # The inner `for` calls `iter(iterator)`. Built-in iterators return themselves; others may start over.
             own = type(iterable).__module__ == "builtins"
             iterator = iter(iterable) if own else itertools.chain(iterable)
             while True:

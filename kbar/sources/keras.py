@@ -103,7 +103,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         return _computes_on_accelerator()
 
     def set_params(self, params: dict[str, Any]) -> None:
-        """Keras tells of the run to come: ``epochs`` and ``steps``, which may be None."""
+        """Take the parameters of the next run: ``epochs`` and ``steps``, which may be None."""
         self.params = params
 
     def __getstate__(self) -> dict[str, Any]:
@@ -122,18 +122,18 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     @_harmless
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """`fit` begins."""
+        """Begin the run of `fit`."""
         self._begin("fit", "epoch", "epochs")
 
     @_harmless
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Epoch number `epoch`, counted from 0, begins."""
+        """Begin epoch number `epoch`, counted from 0."""
         run = self._runs.find("fit")
         if run and run.epoch != epoch:
             run.begin_epoch(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """All steps up to the one with index `batch` are done."""
+        """Count all steps up to the one with index `batch` as done."""
         run = self._runs.top
         stage = run.train
         if stage is None or stage.outcome is not None:
@@ -143,21 +143,21 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     @_harmless
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """The epoch is over; what later callbacks add to `logs` still counts."""
+        """End the epoch; what later callbacks add to `logs` still counts."""
         run = self._runs.find("fit")
         if run:
             run.end_epoch(logs, hold=_later_callbacks_add_logs(self))
 
     @_harmless
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """`fit` is over."""
+        """End the run of `fit`."""
         self._runs.finish("fit")
 
     # evaluate, and the validation within fit
 
     @_harmless
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """`evaluate` begins, by itself or as validation."""
+        """Begin the run of `evaluate`, or the validation within `fit`."""
         run = self._runs.find("fit")
         if not run:
             self._begin("evaluate", "step", "steps")
@@ -167,7 +167,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
             run.begin_validation(_validation_steps(self))
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """All steps up to the one with index `batch` are done."""
+        """Count all steps up to the one with index `batch` as done."""
         run = self._runs.top
         stage = run.tests
         if stage is None or stage.outcome is not None:
@@ -177,7 +177,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     @_harmless
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """`evaluate` is over."""
+        """End the run of `evaluate`, or the validation within `fit`."""
         run = self._runs.find("evaluate", "fit")
         if run and run.kind == "fit":
             run.end_validation(logs)
@@ -188,16 +188,16 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     @_harmless
     def on_predict_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """`predict` begins."""
+        """Begin the run of `predict`."""
         self._begin("predict", "step", "steps")
 
     def on_predict_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """All steps up to the one with index `batch` are done; `logs` hold their whole output, which is not kept."""
+        """Count all steps up to the one with index `batch` as done; `logs` hold their output, which is not kept."""
         self.on_test_batch_end(batch)
 
     @_harmless
     def on_predict_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """`predict` is over."""
+        """End the run of `predict`."""
         self._runs.finish("predict")
 
     def _begin(self, kind: str, unit: str, total: str) -> None:

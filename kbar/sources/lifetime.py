@@ -152,7 +152,7 @@ def comprehension(depth: int) -> FrameMark | None:
 
 
 class Call:
-    """The call of a Keras method that calls the hooks.
+    """A running call of `fit`, `evaluate` or `predict`, which owns a stage.
 
     Keras calls no hook when a method ends by an exception. But then the method's frame leaves the stack of its thread,
     and its `CallbackList` is released together with the exception. This object refers to neither, as that would keep

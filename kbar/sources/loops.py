@@ -54,7 +54,7 @@ class Loop(Block):
         self._iterator: object = None  # refers to the running iterator over the epochs, weakly
 
     def epochs(self) -> Iterator[Epoch]:
-        """The epochs, each over when the next one is asked for.
+        """Return an iterator over the epochs; each ends when the next one is asked for.
 
         An epoch that is left half way, by `break` or by an exception, counts if the last of its stages was done by
         then, and none failed.
@@ -102,7 +102,7 @@ class Loop(Block):
             current().running()  # so that the epoch counts by now, if all its phases are done
 
     def _release(self, frame: FrameType | None) -> None:
-        """The loop over the epochs, in `frame`, has let go of them half way."""
+        """Mark the epoch as left: the loop over the epochs, in `frame`, has released them half way."""
         if self._stage:
             self._stage.epoch.is_left = True
             if not self._stage.in_block:
@@ -165,7 +165,7 @@ class Epoch(Logs):
         return Feed(begin).items(iterable)
 
     def mean(self, metrics: Mapping[str, Any] | None = None, /, *, weight: Any = 1, **more: Any) -> None:
-        """Means of metrics over the running stage, by name; tensors are summed where they are.
+        """Log means of metrics over the running stage, by name; tensors are summed where they are.
 
         Args:
             metrics: this step's values, as a mapping.
@@ -184,14 +184,14 @@ class Epoch(Logs):
             key = (phase.key if phase else 0, name)
             try:
                 values[name] = self._means[key] = self._means.get(key, NO_MEAN).plus(value, weight)
-            except Exception as error:  # a value of an odd type is no reason to end a training
+            except Exception as error:  # a value of an odd type must not end a training
                 if from_signal(error):
                     raise
                 warn(f"the metric {name!r} has no mean ({type(error).__name__}: {error}) and is shown as it is")
         self._take(values)
 
     def close(self) -> None:
-        """The epoch is over, and what is still open in it."""
+        """End the epoch, and what is still open in it."""
         self._over = True
         for phase in self._phases:
             end(phase, "stopped")

@@ -35,7 +35,7 @@ class Run:
         self.epoch: int | None = None
 
     def begin_epoch(self, epoch: int) -> None:
-        """Epoch number `epoch`, from 0, begins."""
+        """Begin epoch number `epoch`, from 0."""
         self.display.start_at(self.stage, epoch)  # by initial_epoch or BackupAndRestore
         self.epoch = epoch
         self.display.start_epoch(self.stage)
@@ -46,17 +46,17 @@ class Run:
         )
 
     def end_train(self) -> None:
-        """The epoch's training is over, if it was not yet."""
+        """End the epoch's training, if it has not ended yet."""
         if self.train:
             self.display.end(self.train, self.train.own_end)
             self.train = None
 
     def begin_validation(self, steps: int | None) -> None:
-        """The epoch's validation begins, of so many steps."""
+        """Begin the epoch's validation, of `steps` steps."""
         self.tests = self.display.begin("validation", unit="step", total=steps, parent=self.stage, phase=True)
 
     def end_validation(self, logs: Mapping[str, Any] | None) -> None:
-        """The epoch's validation is over, if there was one."""
+        """End the epoch's validation, if there was one."""
         if self.tests:
             self.display.end(self.tests, self.tests.own_end)
             self.tests = None
@@ -64,7 +64,7 @@ class Run:
                 self.stage.epoch.logged = Logged({f"val_{name}": value for name, value in (logs or {}).items()})
 
     def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool) -> None:
-        """The epoch is over; `hold` its line back if later callbacks may add to `logs`."""
+        """End the epoch; `hold` its line back if later callbacks may add to `logs`."""
         if self.epoch is not None:
             self.end_train()
             self.epoch = None
@@ -85,11 +85,11 @@ class Runs:
     """
 
     def __init__(self) -> None:
-        self.top: Any = _NoRun()  # a `Run`, or as good as one for batches: any check would cost each of them
+        self.top: Any = _NoRun()  # a `Run` or `_NoRun`, so that the batch hooks need no check for None
         self._open: list[Run] = []  # outermost first
 
     def begin(self, kind: str, unit: str, total: int | None, steps: int | None, options: Options) -> None:
-        """A run begins; if another bar has begun it already, that one's stages are enough."""
+        """Begin a run; if another `ProgressBar` has begun it already, only add targets to its stage."""
         found = callback_list()
         if found:
             same = (s for s in current().running() if isinstance(s.owner, Call) and s.owner.hooks is found[0])
@@ -107,7 +107,7 @@ class Runs:
         self.top = self._open[-1]
 
     def find(self, *kinds: str) -> Run | None:
-        """The run of one of these kinds that a hook is for; what is open within it was left by an exception."""
+        """The run of one of `kinds` that the calling hook belongs to; runs left open within it are ended."""
         found = callback_list()
         mine = (r for r in reversed(self._open) if not found or (r.call and r.call.hooks is found[0]))
         run = next((r for r in mine if r.kind in kinds), None)
@@ -116,25 +116,25 @@ class Runs:
         return run
 
     def finish(self, kind: str) -> None:
-        """The run of this kind that a hook is for is over, by itself."""
+        """End the run of this `kind` that the calling hook belongs to; it has finished by itself."""
         run = self.find(kind)
         if run:
             run.end_train()
             self.end(run, run.stage.own_end)
 
     def end(self, run: Run, outcome: Outcome) -> None:
-        """`run` is over."""
+        """End `run`."""
         current().end(run.stage, outcome)
         self._open = [r for r in self._open if r is not run]
         self.top = self._open[-1] if self._open else _NoRun()
 
     def end_all(self, outcome: Outcome) -> None:
-        """All runs are over, innermost first."""
+        """End all runs, innermost first."""
         while self._open:
             self.end(self._open[-1], outcome)
 
     def advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
-        """A batch has ended that may be of another run than the innermost, or of none."""
+        """Advance the innermost stage called `name` that still runs, if any: the batch may belong to an outer run."""
         stages = (getattr(run, name) for run in reversed(self._open))
         stage = next((s for s in stages if s and not s.outcome), None)
         if stage:

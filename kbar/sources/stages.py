@@ -71,7 +71,7 @@ class Block:
             end_block(self._stage, self._stage.own_end, error, trace)
 
     def _open(self) -> Stage:
-        """The stage, begun if it was not yet."""
+        """Return the stage; begin it if it has not begun yet."""
         if self._over:
             raise RuntimeError(f"{self._label!r} is over; make another one and use it within its `with` block")
         if self._stage is None:

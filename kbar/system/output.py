@@ -25,7 +25,7 @@ _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that 
 class _Writes(threading.local):
     """Whether a thread writes text of kbar's own."""
 
-    own = False  # faster to ask for than what a thread may lack
+    own = False  # a class attribute, so that threads without a value need no `getattr`
 
 
 _writes = _Writes()
@@ -48,10 +48,10 @@ class Output:
 
     Attributes:
         lock: held while anything is written, by the user's prints too.
-        column: columns of the line that was printed last and has not ended; 0 if it has.
-        waiting: lines that are written once the line ends that the user has begun.
-        frame: the number of frames that were drawn.
-        awaited: whether the end of a run, or a print, waits until lines are written.
+        column: how many columns of an unfinished line have been printed; 0 at the beginning of a line.
+        waiting: text of kbar's own that is written when the user's unfinished line ends.
+        frames_drawn: the number of frames that were drawn.
+        waits: one object for each end of a run and each print that waits until lines are written.
         timed_out: whether it was waited for in vain since it last took anything.
     """
 
@@ -61,20 +61,22 @@ class Output:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
-        self.column = self.frame = 0
-        self.timed_out = self.flushing = self.awaited = False
+        self.column = self.frames_drawn = 0
+        self.timed_out = self.flushing = False
+        self.waits: set[object] = set()
         self.waiting = ""
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
         self._descriptor = _own_descriptor(stream)
+        self._name = next((name for name in ("stdout", "stderr") if getattr(sys, name) is stream), "")
         self._last: Sequence[str] = ()
 
     def draw(self, above: Sequence[str], bars: Sequence[str]) -> None:
-        """Write the lines `above` the bars. The bars themselves are written by `leave` only."""
+        """Write the lines `above` the bars. The bars themselves are written by `keep_bars` only."""
         self._last = bars
         self.write_lines(above)
 
-    def leave(self) -> None:
+    def keep_bars(self) -> None:
         """Leave the bars that were drawn last as lines, with the cursor below them."""
         bars, self._last = self._last, ()
         self.draw(bars, ())
@@ -86,7 +88,7 @@ class Output:
         """Take the bars away, if they are in the way of `data`, text or bytes that the user prints."""
 
     def printed(self, data: Any) -> None:
-        """Take note that the user has printed `data`, text or bytes but not nothing. The lock must be held."""
+        """Record that the user has printed `data`, text or bytes but not nothing. The lock must be held."""
         if data[-1:] != (b"\n" if isinstance(data, bytes) else "\n"):
             self.column = max(1, column_after(self._decoded(data), self.column))
             return
@@ -109,17 +111,18 @@ class Output:
         text = "".join(f"{line}\n" for line in lines)
         until = time.monotonic() + _LINE_END  # until then the user may end the line
         if not self._is_direct:
-            while self.column and not self.awaited and time.monotonic() < until:
+            while self.column and not self.waits and time.monotonic() < until:
                 time.sleep(0.005)
             column, self.column = self.column, 0
             self.write("\n" + text if column else text)
             return
         self._wait()
-        self.waiting = text
+        with self.lock:
+            self.waiting += text  # behind those of another renderer
         while self.waiting:
             with self.lock:
                 self._flush()
-                if not self.column or self.awaited or time.monotonic() > until:
+                if not self.column or self.waits or time.monotonic() > until:
                     self._write_waiting()
                     return
             time.sleep(0.005)
@@ -142,16 +145,21 @@ class Output:
         if self._descriptor and self._is_direct:
             with self.lock:
                 _write_all(self._descriptor, self._encoded(text))
-        else:  # without the lock: a print that holds it may be waiting for the stand-in's own lock
+        else:  # without the lock: a print that holds it may be waiting for the replacement's own lock
             self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
         self.timed_out = False
 
     @property
     def _is_direct(self) -> bool:
-        """Whether text goes to the descriptor, because no other code has replaced `write` to see the text."""
-        replaced = vars(self.stream).get("write") if self._descriptor else None
-        is_shadow = isinstance(getattr(replaced, "__self__", None), Shadow)
-        return self._descriptor is not None and (replaced is None or is_shadow)
+        """Whether text goes to the descriptor, as no other code has replaced the stream or its `write`."""
+        direct = self._descriptor is not None and self._replacement is self.stream
+        return direct and not Shadow.is_replaced(self.stream)
+
+    @property
+    def _replacement(self) -> Any:
+        """What has replaced the stream in `sys` since then, if it passes text on to the stream; else the stream."""
+        now = getattr(sys, self._name, None) if self._name else self.stream
+        return now if now is not None and _passes_on(now, self.stream) else self.stream
 
     def _wait(self) -> None:
         """Wait until the stream is ready, before the lock is taken that prints need as well."""
@@ -168,7 +176,7 @@ class Output:
                 self.flushing = False
 
     def _write_by_stream(self, text: str) -> None:
-        stream: Any = self.stream
+        stream = self._replacement
         # A thread that waits inside a stream of Python's holds its lock, which aborts the interpreter at its exit.
         self._wait()
         with _own_write():
@@ -220,6 +228,15 @@ class Output:
         with contextlib.suppress(OSError):
             if self._descriptor:
                 self._descriptor.close()
+
+
+def _passes_on(wrapper: Any, stream: Any) -> bool:
+    """Whether `wrapper` seems to be a wrapper around `stream`, as a tee is: it has the stream as an attribute."""
+    try:
+        attributes = list(vars(wrapper).values())
+    except TypeError:  # it has none
+        return False
+    return any(each is stream or (isinstance(each, (list, tuple)) and stream in each) for each in attributes)
 
 
 def _own_descriptor(stream: IO[str] | None) -> Descriptor | None:

@@ -13,23 +13,26 @@ class Replacement:
         name: the attribute.
         value: what takes its place.
 
+    Attributes:
+        before: the value that the object had itself; None if it had that of its class.
+
     Raises:
         AttributeError, TypeError: if it cannot be set.
     """
 
     def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._owner, self._name, self._value = owner, name, value
-        self._before = vars(owner).get(name)  # None if the attribute is that of its class
+        self.before = vars(owner).get(name)
         setattr(owner, name, value)
 
     def undo(self) -> None:
         """Restore the attribute, unless other code has replaced it since."""
         if vars(self._owner).get(self._name) is not self._value:
             return
-        if self._before is None:
+        if self.before is None:
             delattr(self._owner, self._name)
         else:
-            setattr(self._owner, self._name, self._before)
+            setattr(self._owner, self._name, self.before)
 
 
 class Shadow:
@@ -48,6 +51,14 @@ class Shadow:
         self.active = True
         self._write, self._flush = stream.write, getattr(stream, "flush", lambda: None)
         self._replaced = [Replacement(stream, "write", self.write), Replacement(stream, "flush", self.flush)]
+
+    @staticmethod
+    def is_replaced(stream: Any) -> bool:
+        """Whether other code has replaced the `write` of `stream`, be it below a shadow or above."""
+        write = vars(stream).get("write")
+        while isinstance(shadow := getattr(write, "__self__", None), Shadow):
+            write = shadow._replaced[0].before
+        return write is not None
 
     def write(self, data: Any) -> Any:
         """Write `data` as the stream does."""

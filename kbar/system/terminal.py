@@ -17,12 +17,12 @@ from .output import Output
 # Escape sequences; n is a number of rows.
 _SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
 _TO_END_OF_LINE, _WHOLE_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[2K", "\x1b[J"
-_SCROLL_DOWN, _SCROLL_UP = "\x1bD", "\x1bM"  # one row down or up, where the screen ends by scrolling it
+_DOWN, _BACK_UP = "\x1bD", "\x1bM"  # the cursor one row down or up; at the edge of the screen this scrolls
 _UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
 # Erase all behind the cursor. To do so from the top left corner makes tmux keep the screen as it was in its history.
-_ERASE = _TO_END_OF_LINE + _SCROLL_DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _SCROLL_UP
+_ERASE = _TO_END_OF_LINE + _DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _BACK_UP
 
-_READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call, on Linux
+_READ = {"x86_64": 0, "aarch64": 63}  # the number of the system call `read` on Linux, by machine
 
 _outputs: weakref.WeakValueDictionary[object, Output] = weakref.WeakValueDictionary()
 
@@ -70,7 +70,7 @@ class Terminal(Output):
 
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
-        self._shows_bars = False
+        self._shows_bars = self._left_prompt = False
         self._gap = 0  # blank rows between the cursor and the bars
         self._mode: object = None  # the usual one, once it was seen while this process had the terminal
 
@@ -81,6 +81,8 @@ class Terminal(Output):
             OSError, ValueError: as the stream does.
         """
         if self.is_in_background:
+            if above and not self._left_prompt:  # the shell's prompt stands in this row
+                self.column, self._left_prompt = max(1, self.column), True
             super().draw(above, bars)
             return
         self._wait()
@@ -97,14 +99,14 @@ class Terminal(Output):
                 frame.append("\r\n")  # the line is full, and would go on in the next row
                 self.column = 0
             if shown:
-                frame += [_SCROLL_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
+                frame += [_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
                 frame += [_TO_END_OF_SCREEN, _RESTORE]
             elif self._shows_bars and not above:
                 frame.append(_ERASE)
             self.write("".join(frame))
             self._shows_bars = bool(shown)
-            self.frame += 1
+            self.frames_drawn += 1
 
     @property
     def _is_direct(self) -> bool:
@@ -116,10 +118,14 @@ class Terminal(Output):
         self.hide()
         super().write_lines(lines)
 
+    def _write_waiting(self) -> None:
+        self.hide()  # a frame may have been drawn meanwhile, or a print have made room for its own text only
+        super()._write_waiting()
+
     def _permanent(self, lines: Sequence[str]) -> str:
         if not lines:
             return ""
-        # Blanks as wide as the terminal wrap just if the cursor is within a line, which nobody can ask it.
+        # A row of blanks wraps only if the cursor is within a line; a terminal cannot be asked for its cursor.
         fresh = " " * self.size[0] + "\r"
         return fresh + "".join(f"{line}{_TO_END_OF_LINE}\n" for line in lines) + _TO_END_OF_SCREEN
 
@@ -132,7 +138,7 @@ class Terminal(Output):
                     self.write(_ERASE)
 
     def make_room(self, data: Any) -> None:
-        """Take the bars away, unless there is room for `data` above them; so a line now and then lets none flicker."""
+        """Take the bars away, unless there is room for `data` above them, so that single lines do not flicker."""
         if self._shows_bars and data:
             taken = rows_taken(self._decoded(data), self.column, self.size[0])
             if taken > self._gap:

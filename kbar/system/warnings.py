@@ -125,7 +125,7 @@ def _is_writable(stream: IO[str] | None) -> bool:
 
 
 def from_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal has raised `error`, which then is the user's wherever kbar catches it.
+    """Whether a signal handler has raised `error`: the user's exception, which kbar has to raise again.
 
     The handlers that count are those installed now and those that were when a run began: some remove themselves.
     Python's own handler of Ctrl-C raises a `KeyboardInterrupt`.
@@ -159,7 +159,7 @@ def text_of(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def forget() -> None:
+def begin_run() -> None:
     """Begin a new run, in which each warning can be issued again."""
     _known.clear()
     _note_handlers()

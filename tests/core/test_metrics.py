@@ -13,7 +13,7 @@ import pytest
 import kbar
 from kbar.core.metrics import Logged, fetched
 from kbar.core.scalars import NO_MEAN, plain
-from kbar.core.snapshot import Snapshot, StageView
+from kbar.core.snapshot import Event, Snapshot, StageView
 from kbar.testing import FakeClock, RecordingRenderer
 
 from ..helpers import Lines
@@ -155,6 +155,17 @@ def test_an_object_that_raises_costs_only_its_own_metric(
         (("loss", 0.5), ("odd", "odd"))
     }
     assert renderer.events[-1].stage.outcome == "done"
+
+
+def test_logs_get_the_metrics_of_all_stages_around_as_numbers() -> None:
+    np = pytest.importorskip("numpy")
+    metrics: Any = (("loss", np.float32(0.25)),)
+    view = StageView(1, 0, "x", "x", "x", "it", False, 0, None, 0.0, 0.0, None, None, None, metrics, None)
+    (event,) = fetched(Snapshot((), (Event("progress", 0.0, view, view, view, (view,)),)), pytest.fail).events
+    assert isinstance(event, Event)
+    for each in (event.stage, event.epoch, event.line, *event.above):
+        assert each is not None
+        assert [type(value) for _, value in each.metrics] == [float]
 
 
 class Deleted:

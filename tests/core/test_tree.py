@@ -1,4 +1,4 @@
-"""The tree of stages: which of them are in the picture."""
+"""The tree of stages: which of them are shown."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 from kbar.core.tree import Node
 
-# Events and what is in the picture after them. "+a" begins an inner stage a, "*a" a phase a, "b>+a" an inner stage
+# Events and what is shown after them. "+a" begins an inner stage a, "*a" a phase a, "b>+a" an inner stage
 # within b; "a.done" ends the latest a with an outcome; "epoch" ends the epoch.
-PICTURES = [
+SHOWN = [
     ("+a", "a"),
     ("+a a.done", ""),
     ("+a a.stopped", ""),
@@ -17,7 +17,7 @@ PICTURES = [
     ("*a a.done", "a done"),
     ("*a a.stopped", "a stopped"),
     ("*a a.error", "a error"),
-    # What begins makes those leave that failed before, and a finished phase of its own label.
+    # What begins removes those that failed before, and a finished phase of its own label.
     ("+a a.error +b", "b"),
     ("+a a.error *b", "b"),
     ("*a a.done *b", "a done, b"),
@@ -39,17 +39,17 @@ PICTURES = [
 ]
 
 
-def pictured(node: Node) -> str:
+def shown_of(node: Node) -> str:
     """What is within a node, as text."""
     parts = []
     for child in node.children:
-        within = pictured(child)
+        within = shown_of(child)
         parts.append(" ".join(filter(None, [child.label, child.outcome, f"({within})" if within else ""])))
     return ", ".join(parts)
 
 
-@pytest.mark.parametrize(("events", "picture"), PICTURES)
-def test_what_is_in_the_picture(events: str, picture: str) -> None:
+@pytest.mark.parametrize(("events", "shown"), SHOWN)
+def test_which_stages_are_shown(events: str, shown: str) -> None:
     root = Node("root")
     latest = {"root": root}
     for event in events.split():
@@ -63,7 +63,7 @@ def test_what_is_in_the_picture(events: str, picture: str) -> None:
         else:
             label, outcome = what.split(".")
             latest[label].end(outcome)  # type: ignore[arg-type]  # one of the outcomes
-    assert pictured(root) == picture
+    assert shown_of(root) == shown
 
 
 def test_where_a_node_is() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import threading
+from collections import deque
 from typing import Any
 
 import pytest
@@ -159,6 +161,31 @@ def test_a_log_asked_for_further_in_gets_the_stages_below_it() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("clock")
+def test_of_two_that_wait_for_lines_the_first_to_go_on_leaves_the_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = begin(kbar.LogRenderer(io.StringIO()))
+    (target,) = current().targets
+    output = target.output
+    assert output
+    waits: list[bool] = []
+
+    def wait(is_done: object, seconds: float) -> bool:
+        if not waits:
+            waits.append(bool(output.waits))
+            target.wait(0.1)  # as another thread does
+        waits.append(bool(output.waits))
+        return True
+
+    monkeypatch.setattr(target.thread, "wait", wait)
+    target.wait(0.1)
+    assert waits == [True, True, True]
+    assert not output.waits
+    monkeypatch.undo()
+    current().end(stage, "done")
+
+
 class Faulty(RecordingRenderer):
     """Fails where it is told to."""
 
@@ -216,6 +243,36 @@ def test_a_throttle_that_fails_costs_its_target_only(clock: FakeClock) -> None:
     assert len(sound.snapshots) == 6
 
 
+@pytest.mark.usefixtures("clock")
+def test_no_failure_of_kbars_own_reaches_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = Lines(throttle=kbar.always)
+    stage = begin(lines)
+
+    def fail() -> None:
+        raise IndexError("boom")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(current(), "wake", fail)
+        with pytest.warns(kbar.KbarWarning, match="kbar missed a line: IndexError: boom"):
+            stage.advance_to(1, current().clock())
+    stage.advance_to(2, current().clock())
+    assert lines.positions == [1, 2]
+
+
+@pytest.mark.usefixtures("clock")
+def test_two_threads_may_make_the_calls_for_later_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Raced(deque[Any]):
+        """Each time it is found to have calls, another thread makes the last."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    made: list[int] = []
+    monkeypatch.setattr(current(), "_later", Raced([lambda: made.append(1)]))
+    current().wake()
+    assert made == [1]
+
+
 def test_stages_of_another_thread_stand_beside(clock: FakeClock) -> None:
     """The innermost open stage of this thread is the parent, of no other."""
     renderer = RecordingRenderer(screen=True)
@@ -250,6 +307,25 @@ def test_nothing_is_drawn_before_the_renderer_is_open() -> None:
     renderer = Opens(screen=True)
     current().end(begin(renderer, "first"), "done")
     assert {e.stage.label for e in renderer.events} == {"other", "first"}
+
+
+@pytest.mark.usefixtures("clock")
+def test_runs_that_begin_while_a_log_of_the_same_file_closes_share_one() -> None:
+    class File(Lines):
+        place = "a file"
+
+    open_ones: list[int] = []
+
+    class Closing(File):
+        def draw(self, snapshot: Snapshot) -> None:
+            super().draw(snapshot)
+            if self.events[-1].kind == "end":  # other runs begin just now
+                begin(File(), "outer")
+                begin(File(), "inner")
+                open_ones.append(len(list(current().targets)))
+
+    current().end(begin(Closing()), "done")
+    assert open_ones == [2]  # the one that closes, and the one that both share
 
 
 @pytest.mark.usefixtures("clock")

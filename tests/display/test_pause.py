@@ -8,6 +8,7 @@ import threading
 import pytest
 
 import kbar
+from kbar.core.snapshot import Snapshot
 from kbar.display.display import Display
 from kbar.display.process import current
 from kbar.options import Options
@@ -86,4 +87,44 @@ def test_a_question_of_another_thread_does_not_pause(terminal: VirtualTerminal, 
         answered.set()
         thread.join()
         sys.stdin = original
+    display.end(stage, "done")
+
+
+def test_a_frame_under_way_when_a_pause_began_does_not_stay(terminal: VirtualTerminal, clock: FakeClock) -> None:
+    asked: list[str] = []
+    pause = kbar.pause()
+
+    class Late(kbar.RichRenderer):
+        def draw(self, snapshot: Snapshot) -> None:
+            if asked == ["now"]:
+                asked.append("asked")
+                pause.__enter__()  # as another thread does
+            super().draw(snapshot)
+
+    display = current()
+    stage = display.begin("evaluate", total=1000, options=Options(Late(terminal)))
+    asked.append("now")
+    clock.advance(0.5)
+    assert asked == ["now", "asked"]
+    assert terminal.text == ""
+    pause.__exit__(None, None, None)
+    clock.advance(0.5)
+    assert terminal.text.strip().startswith("evaluate")
+    display.end(stage, "done")
+
+
+@pytest.mark.usefixtures("clock")
+def test_stdins_readline_takes_keywords_beside_bars(terminal: VirtualTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stdin:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, size: int = -1) -> str:
+            return "answer"[:size]
+
+    monkeypatch.setattr(sys, "stdin", Stdin())
+    display = current()
+    stage = display.begin("evaluate", options=Options(kbar.RichRenderer(terminal)))
+    assert "readline" in vars(sys.stdin)
+    assert sys.stdin.readline(size=3) == "ans"  # type: ignore[call-arg]  # the real one takes it by position only
     display.end(stage, "done")

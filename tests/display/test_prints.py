@@ -128,7 +128,7 @@ def test_a_stream_that_takes_the_place_of_stdout_is_left_there(
     assert sys.stdout is other
 
 
-class StandIn(VirtualTerminal):
+class Wrapper(VirtualTerminal):
     """A stream of the user's, which notes whether the display's lock is held while it is called."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ def test_no_method_of_a_stream_is_called_under_the_displays_lock(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A print on another thread may hold a lock of the stream's while it waits for the display's."""
-    stream = StandIn()
+    stream = Wrapper()
     monkeypatch.setattr(sys, "stdout", stream)
     current().end(begin(kbar.RichRenderer()), "done")
     assert {"fileno", "set write", "set flush", "delete write", "delete flush"} <= {*stream.locked}
@@ -166,7 +166,7 @@ def test_no_method_of_a_stream_is_called_under_the_displays_lock(
 class Silent(io.StringIO):
     """A stream that does not say how much of a text it takes."""
 
-    def write(self, text: str) -> None:  # type: ignore[override]  # as many stand-ins have it
+    def write(self, text: str) -> None:  # type: ignore[override]  # as many replacements have it
         super().write(text)
 
 
@@ -178,7 +178,7 @@ def test_a_print_that_ends_a_line_above_waiting_ones_returns_what_the_stream_doe
     monkeypatch.setattr(sys, "stdout", stream)
     output = output_of(stream)
     prints = Prints(lambda: None, lambda name, text: None)
-    prints.share(output)
+    prints.attach(output)
     stream.write("loading ")
     output.waiting = "a line\n"
     assert stream.write("done\nnext") == taken

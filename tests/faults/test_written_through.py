@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def test_who_replaces_the_stream_sees_every_print(
 
 
 @pytest.mark.parametrize("renderer", ["log", "tqdm"])
-@pytest.mark.parametrize(("what", "when"), [("write", "before"), ("write", "during"), ("object", "before")])
+@pytest.mark.parametrize(("what", "when"), [(what, when) for what in REPLACED for when in ("before", "during")])
 def test_who_replaces_the_stream_of_a_pipe_sees_lines_of_kbar_too(
     trials: Trials, renderer: str, what: str, when: str, tmp_path: Path
 ) -> None:
@@ -107,6 +108,38 @@ def test_who_replaces_the_stream_of_a_pipe_sees_lines_of_kbar_too(
 
 
 # Lines of a log beside prints.
+
+
+ORDERED = """
+import kbar, sys, time
+with kbar.loop(3, label="fit") as loop:
+    for epoch in loop.epochs():
+        {first}
+        for _ in epoch.steps(range(3)):
+            time.sleep(0.02)
+            {step}
+        {last}
+"""
+ORDERS = {
+    "unflushed": ("print('start')", "pass", "print('end')", ["start", "end", "epoch"]),
+    "some flushed": ("print('A', flush=True); print('start')", "pass", "pass", ["A", "start", "epoch"]),
+    "dots": ("pass", "print('.', end='', flush=True)", "pass", ["...", "epoch"]),
+}
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("renderer", [*BARS, "log"])
+def test_lines_in_a_pipe_stand_in_the_order_in_which_they_were_printed(
+    renderer: str, order: str, unbuffered: str
+) -> None:
+    """Also where Python keeps what is printed until later."""
+    first, step, last, expected = ORDERS[order]
+    code = ORDERED.format(first=first, step=step, last=last)
+    env = {**os.environ, **PLAIN, "KBAR_RENDERER": renderer, "PYTHONUNBUFFERED": unbuffered}
+    text = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True).stdout
+    words = [re.search(r"^(start|end|A|[.]+)$|epoch(?= \d/3 +(\d|done))", line) for line in text.splitlines()]
+    assert [word[0] for word in words if word] == expected * 3, text
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

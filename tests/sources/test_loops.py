@@ -17,6 +17,7 @@ import pytest
 import kbar
 from kbar.display.display import Display
 from kbar.display.process import current, install
+from kbar.sources.iteration import Feed
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
 from ..helpers import RENDERERS, Boom, Lines, ends, epochs, last, run_python
@@ -1032,7 +1033,9 @@ def test_forked_children_have_the_streams_but_no_share_in_the_screen(renderer: s
     assert "2/2" in terminal.text
 
 
-def test_without_a_thread_nothing_is_shown_and_all_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_nothing_is_shown_and_all_else_is(
+    renderer: RecordingRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -1045,8 +1048,26 @@ def test_without_a_thread_nothing_is_shown_and_all_else_is(monkeypatch: pytest.M
             with kbar.stage("files", renderer="rich") as stage:
                 stage.advance()
                 assert (sys.stdout, sys.stderr) == streams
+            with kbar.stage("files", renderer=renderer):
+                assert (renderer.opened, renderer.closed) == (1, 1)
     finally:
         install(previous)
+
+
+def test_a_loop_may_end_while_a_display_asks_whether_it_has() -> None:
+    feed: Feed[int] = Feed(lambda _: pytest.fail("begun"))
+
+    class Reference:
+        def __bool__(self) -> bool:
+            feed.finish(None)  # as the loop's thread does
+            return True
+
+        def __call__(self) -> None:
+            """What it refers to is gone."""
+
+    for ask in (lambda: feed.is_left, lambda: feed.waiting(0.0)):
+        feed._iterator = Reference()  # type: ignore[assignment]  # in place of a weak reference
+        assert not ask()
 
 
 @pytest.mark.usefixtures("clock")

@@ -29,7 +29,7 @@ def closed() -> io.StringIO:
 
 def in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("IPython")
-    module.get_ipython = lambda: SimpleNamespace(config={"IPKernelApp": {}})  # type: ignore[attr-defined]  # a stand-in
+    module.get_ipython = lambda: SimpleNamespace(config={"IPKernelApp": {}})  # type: ignore[attr-defined]  # a fake
     monkeypatch.setitem(sys.modules, "IPython", module)
 
 

@@ -1,11 +1,14 @@
-"""Where text goes: real streams, stand-ins, and terminals with bars below what is printed."""
+"""Where text goes: real streams, replacements, and terminals with bars below what is printed."""
 
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyte
 import pytest
 
 from kbar.system.terminal import Terminal, output_of
@@ -62,7 +65,7 @@ def test_lines_to_stay_begin_a_line_and_overwrite_nothing(column: int) -> None:
     output.draw([], ["bar"])
     output.draw(["line"], ["bar"])
     assert [line for line in terminal.text.split("\n") if line] == [*["." * column] * bool(column), "line", "bar"]
-    output.leave()
+    output.keep_bars()
     terminal.write("after")
     assert [line for line in terminal.text.split("\n") if line][-2:] == ["bar", "after"]
 
@@ -94,3 +97,33 @@ def test_lines_wait_for_a_line_that_is_begun_to_end() -> None:
     output.printed("loading ... ")
     output.write_lines(["a line"])
     assert stream.getvalue() == "loading ... \na line\n"
+
+
+def test_lines_of_two_logs_that_wait_for_the_end_of_a_line_are_all_written(tmp_path: Path) -> None:
+    with open(tmp_path / "prints.txt", "w", encoding="utf-8") as stream:
+        output = output_of(stream)
+        output.waiting = "of one log\n"  # as its thread has left them while it waits
+        output.write_lines(["of another"])
+    assert (tmp_path / "prints.txt").read_text() == "of one log\nof another\n"
+
+
+@pytest.mark.parametrize("by_print", [True, False])
+def test_lines_that_waited_are_written_over_no_bars(by_print: bool) -> None:
+    """Though a frame was drawn meanwhile, or the print that ends the line has room for itself above the bars."""
+    master, slave = os.openpty()
+    with open(slave, "w", encoding="utf-8") as stream:
+        output = output_of(stream)
+        output.column = 3
+        output.draw([], ["bar"])
+        output.waiting = "a line\n"
+        if by_print:
+            output.make_room("\n")
+            output.printed("\n")
+        else:
+            with output.lock:
+                output._write_waiting()
+        written = os.read(master, 65536).decode()
+    os.close(master)
+    screen = pyte.Screen(80, 24)
+    pyte.Stream(screen).feed(written)
+    assert [line.strip() for line in screen.display if line.strip()] == ["a line"]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from kbar import KbarWarning
-from kbar.system.warnings import failure, forget, from_signal, text_of, warn
+from kbar.system.warnings import begin_run, failure, from_signal, text_of, warn
 
 from ..helpers import run_python
 
@@ -48,7 +48,7 @@ def test_a_new_run_warns_again() -> None:
     with pytest.warns(KbarWarning) as shown:
         warn("one")
         warn("one")
-        forget()
+        begin_run()
         warn("one")
     assert [str(warning.message) for warning in shown] == ["one", "one"]
 
@@ -214,7 +214,7 @@ def on_signal(handler: Any) -> BaseException:
     """What `handler` raises."""
     previous = signal.signal(signal.SIGUSR1, handler)
     try:
-        forget()
+        begin_run()
         with pytest.raises(Stop) as raised:
             signal.raise_signal(signal.SIGUSR1)
         return raised.value
