@@ -9,7 +9,8 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from ..system.environment import surface
+from ..system.environment import Surface, surface
+from ..system.warnings import warn
 from .base import NullRenderer, Renderer
 
 __all__ = ["NullRenderer", "Renderer", "check", "create", "for_file", "names"]
@@ -64,12 +65,25 @@ def create(name: str) -> Renderer:
     """A new renderer. ``auto`` is what `KBAR_RENDERER` says, or else what suits `sys.stdout`."""
     check(name)  # once more, as KBAR_RENDERER may have changed
     name = _resolved(name)
-    if name == "auto":
-        name = {"terminal": "rich", "notebook": "html", "plain": "log"}[surface(sys.stdout)]
+    name = _suited(name, surface(sys.stdout))
     renderer = _class(name)()
     if not isinstance(renderer, Renderer):
         raise TypeError(f"the renderer {name!r} is a {type(renderer).__name__}, not a kbar.Renderer")
     return renderer
+
+
+def _suited(name: str, place: Surface) -> str:
+    """The renderer to use in place of `name`, since not all can draw in a notebook, and HTML only there."""
+    chosen = {"terminal": "rich", "notebook": "html", "plain": "log"}[place]
+    if name == "auto" or (name == "rich" and place == "notebook"):  # rich would swallow what others print there
+        return chosen
+    if name == "html" and place != "notebook":
+        warn(f"there is no notebook for the 'html' renderer: {chosen!r} is used")
+        return chosen
+    if name == "tqdm" and place == "notebook" and importlib.util.find_spec("ipywidgets") is None:
+        warn("tqdm draws with ipywidgets in a notebook, which is missing: 'html' is used")
+        return chosen
+    return name
 
 
 def for_file(path: str | os.PathLike[str]) -> Renderer:

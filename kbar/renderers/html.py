@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from ..core.snapshot import Event, Snapshot, StageView
 from ..core.throttle import Throttle, ThrottleSpec, every
+from ..system.notebook import NotebookDisplay
 from .base import Renderer
 from .log import text_of_event
 from .page import Results, html
 
+_PERIOD = 0.2  # seconds between two updates at least; epochs that end sooner share one
+_EARLY = 0.02  # seconds by which a frame may come too early
 _LATEST = 12  # lines of text beside the bars while the run goes on
 _MOST_LINES = 1000  # lines of text that are kept
 
@@ -21,12 +25,13 @@ class HtmlRenderer(Renderer):
         throttle: when to draw between a stage's beginning and end; every 0.2 s by default.
     """
 
-    default_throttle: ClassVar[Throttle] = every(seconds=0.2)
+    default_throttle: ClassVar[Throttle] = every(seconds=_PERIOD)
     shares_screen: ClassVar[bool] = False
 
     def __init__(self, *, throttle: ThrottleSpec | None = None) -> None:
         super().__init__(throttle=throttle)
-        self._display: _Display | None = None
+        self._display: NotebookDisplay | None = None
+        self._updated = -math.inf
         self._results: dict[int, Results] = {}
         self._lines: list[str] = []
         self._stages: tuple[StageView, ...] = ()
@@ -34,7 +39,8 @@ class HtmlRenderer(Renderer):
     def open(self) -> None:
         """Begin a run: put an empty display below the cell that runs."""
         self._results, self._lines, self._stages = {}, [], ()
-        self._display = _Display()
+        self._display = NotebookDisplay({"text/html": "", "text/plain": ""})
+        self._updated = -math.inf
 
     def draw(self, snapshot: Snapshot) -> None:
         """Update the display."""
@@ -42,17 +48,24 @@ class HtmlRenderer(Renderer):
             if isinstance(event, Event):
                 self._take(event)
         self._stages = snapshot.stages
-        self._update(over=False)
+        now = max((view.seen for view in snapshot.stages), default=math.inf)
+        if now - self._updated >= _PERIOD - _EARLY:
+            self._updated = now
+            self._update(over=False)
 
     def close(self) -> None:
         """Leave the last state, with all results."""
-        self._update(over=True)
+        display = self._display
+        if display is not None:
+            self._update(over=True)
+            display.close()
         self._display = None
 
     def _update(self, *, over: bool) -> None:
         if self._display is not None:
             lines = self._lines if over else self._lines[-_LATEST:]
-            self._display.update(html(self._stages, [*self._results.values()], over=over), "\n".join(lines))
+            page = html(self._stages, [*self._results.values()], over=over)
+            self._display.update({"text/html": page, "text/plain": "\n".join(lines)})
 
     def _take(self, event: Event) -> None:
         """Add the event's result and its line of text."""
@@ -69,24 +82,3 @@ class HtmlRenderer(Renderer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_display": None, "_results": {}, "_lines": [], "_stages": ()}
-
-
-class _Display:
-    """One output of the cell in which it is made, replaced with each update from any thread."""
-
-    def __init__(self) -> None:
-        from IPython.display import display
-
-        self._shown = self._bundle("", "")
-        self._handle = display(self._shown, raw=True, display_id=True)
-
-    def update(self, page: str, text: str) -> None:
-        """Show this instead, unless it is shown already."""
-        bundle = self._bundle(page, text)
-        if self._handle is not None and bundle != self._shown:
-            self._shown = bundle
-            self._handle.update(bundle, raw=True)
-
-    @staticmethod
-    def _bundle(page: str, text: str) -> dict[str, str]:
-        return {"text/html": page, "text/plain": text}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from ..core.best import best_of
@@ -51,25 +53,27 @@ class Results:
         title: what they are results of.
         unit: what each of them is.
         rows: the latest ones.
+        metrics: the values of each metric in these rows, None where there is none.
         left_out: how many earlier ones are no longer in `rows`.
     """
 
     title: str
     unit: str
     rows: list[StageView] = field(default_factory=list)
+    metrics: dict[str, list[object]] = field(default_factory=dict)
     left_out: int = 0
 
     def add(self, row: StageView) -> None:
         """Add the next one."""
+        for name, value in row.metrics:
+            self.metrics.setdefault(name, [None] * len(self.rows)).append(value)
         self.rows.append(row)
+        for values in self.metrics.values():
+            values += [None] * (len(self.rows) - len(values))
         if len(self.rows) > _MOST_ROWS:
-            del self.rows[0]
             self.left_out += 1
-
-    @property
-    def names(self) -> list[str]:
-        """The names of all metrics, in the order in which they came."""
-        return list(dict.fromkeys(name for row in self.rows for name, _ in row.metrics))
+            for kept in (self.rows, *self.metrics.values()):
+                del kept[0]  # type: ignore[attr-defined]  # mypy takes the union of these lists for an object
 
 
 def html(stages: Sequence[StageView], results: Sequence[Results], *, over: bool) -> str:
@@ -81,7 +85,26 @@ def html(stages: Sequence[StageView], results: Sequence[Results], *, over: bool)
         over: whether the run is over; all rows are shown then, the earlier ones folded.
     """
     tables = [_results(each, over) for each in results if each.rows]
-    return f'<div class="kbar"><style>{STYLE}</style>{_bars(stages)}{"".join(tables)}</div>'
+    return f'<div class="kbar"><style>{STYLE}</style>{_bars(_in_step(stages))}{"".join(tables)}</div>'
+
+
+def _in_step(stages: Sequence[StageView]) -> list[StageView]:
+    """The stages with all clocks as of the last full second, so that they change together once a second."""
+    since = stages[0].elapsed % 1.0 if stages and not stages[0].outcome else 0.0
+
+    def earlier(seconds: float) -> float:
+        return max(0.0, seconds - since)
+
+    return [
+        replace(
+            view,
+            elapsed=view.elapsed if view.outcome else earlier(view.elapsed),
+            remaining=None if view.remaining is None else view.remaining + since,
+            running=earlier(view.running),
+            waiting=earlier(view.waiting),
+        )
+        for view in stages
+    ]
 
 
 def _text(text: object) -> str:
@@ -119,74 +142,72 @@ def _bar(view: StageView) -> str:
 
 
 def _results(results: Results, over: bool) -> str:
-    names = results.names
-    best = {name: best_of(name, [dict(row.metrics).get(name) for row in results.rows]) for name in names}
-    rows = list(enumerate(results.rows))
-    shown = rows if over else rows[-_LATEST:]
-    table = _table(results.unit, names[:_MOST_COLUMNS], shown, best)
-    more = f'<div class="m">{len(names) - _MOST_COLUMNS} more metrics</div>' if len(names) > _MOST_COLUMNS else ""
-    if over and len(rows) > _LATEST:
-        summary = f"{results.left_out + len(rows)} {_text(results.unit)}s"
+    best = {name: best_of(name, values) for name, values in results.metrics.items()}
+    table = _table(results, best, 0 if over else max(0, len(results.rows) - _LATEST))
+    left_out = len(best) - _MOST_COLUMNS
+    more = f'<div class="m">{left_out} more metrics</div>' if left_out > 0 else ""
+    if over and len(results.rows) > _LATEST:
+        summary = f"{results.left_out + len(results.rows)} {_text(results.unit)}s"
         table = f"<details><summary>{summary}</summary>{table}</details>"
     return f"{table}{more}{_curves(results, best)}"
 
 
-def _table(unit: str, names: Sequence[str], rows: Sequence[tuple[int, StageView]], best: dict[str, int | None]) -> str:
-    head = "".join(f"<th>{_text(name)}</th>" for name in names)
+def _table(results: Results, best: Mapping[str, int | None], first: int) -> str:
+    """The rows from the one with index `first` on."""
+    columns = dict(itertools.islice(results.metrics.items(), _MOST_COLUMNS))
+    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
     lines = []
-    for i, row in rows:
-        metrics = dict(row.metrics)
-        texts = [_text(number(metrics[name])) if name in metrics else "" for name in names]
-        cells = [f"<td><b>{t}</b>" if best[n] == i else f"<td>{t}" for n, t in zip(names, texts, strict=True)]
+    for i, row in enumerate(results.rows[first:], first):
+        cells = [_cell(values[i], bold=best[name] == i) for name, values in columns.items()]
         early = "" if row.outcome in ("done", None) else f" <em>{_text(count(row).strip())}</em>"
-        kind = "" if not early else f' class="{row.outcome}"'
-        lines.append(
-            f'<tr{kind}><td class="l">{_text(row.title)}{early}<td class="m">{took(row.elapsed)}{"".join(cells)}'
-        )
-    return f'<table class="r"><tr><th class="l">{_text(unit)}<th>took{head}{"".join(lines)}</table>'
+        kind = f' class="{row.outcome}"' if early else ""
+        title = f'<td class="l">{_text(row.title)}{early}<td class="m">{took(row.elapsed)}'
+        lines.append(f"<tr{kind}>{title}{''.join(cells)}")
+    return f'<table class="r"><tr><th class="l">{_text(results.unit)}<th>took{head}{"".join(lines)}</table>'
 
 
-def _curves(results: Results, best: dict[str, int | None]) -> str:
+def _cell(value: object, *, bold: bool) -> str:
+    text = "" if value is None else _text(number(value))
+    return f"<td><b>{text}</b>" if bold else f"<td>{text}"
+
+
+def _curves(results: Results, best: Mapping[str, int | None]) -> str:
+    """A curve for each metric, its validation in the same axes."""
     if len(results.rows) < 2:
         return ""
-    names = results.names
-    shown = [name for name in names if not (name.startswith("val_") and name[4:] in names)][:_CURVES]
-    points = _POINTS // max(1, len(names))
-    return "".join(_curve(results, name, best, min(100, points)) for name in shown)
+    names = [name for name in best if not (name.startswith("val_") and name[4:] in best)][:_CURVES]
+    points = min(100, _POINTS // max(1, len(best)))
+    pairs = ([(each, results.metrics[each]) for each in (name, f"val_{name}") if each in best] for name in names)
+    return "".join(_curve(pair, best, points) for pair in pairs)
 
 
-def _curve(results: Results, name: str, best: dict[str, int | None], points: int) -> str:
-    """One metric over the rows, its validation in the same axes."""
-    series = {each: _series(results, each) for each in (name, f"val_{name}")}
-    known = [value for values in series.values() for value in values if value is not None]
+def _curve(series: Sequence[tuple[str, list[object]]], best: Mapping[str, int | None], points: int) -> str:
+    drawn = [(name, found) for name, values in series if (found := _numbers(values))]
+    known = [value for _, found in drawn for _, value in found]
     if len(known) < 2:
         return ""
-    low, high = min(known), max(known)
+    last, low, high = len(series[0][1]) - 1, min(known), max(known)
     lines, heads, facts = [], [], []
-    for each, kind in ((name, "w"), (f"val_{name}", "v")):
-        values = series[each]
-        there = [value for value in values if value is not None]
-        if not there:
-            continue
-        lines.append(f'<polyline class="{kind}" points="{_points(values, low, high, points)}"/>')
-        heads.append(f'<span class="{kind}">{_text(each)}</span>')
-        at = best.get(each)
-        top = f", best {number(values[at])}" if at is not None and values[at] is not None else ""
-        facts.append(f'<div class="m">{number(there[0])} → {number(there[-1])}{top}</div>')
+    for kind, (name, found) in zip("wv", drawn):  # noqa: B905  # there may be one only
+        shape = _polyline(found, last, low, high, points)
+        lines.append(f'<polyline class="{kind}" points="{shape}"/>')
+        heads.append(f'<span class="{kind}">{_text(name)}</span>')
+        top = dict(found).get(best[name] or 0)
+        end = "" if top is None else f", best {number(top)}"
+        facts.append(f'<div class="m">{number(found[0][1])} → {number(found[-1][1])}{end}</div>')
     svg = f'<svg viewBox="-10 -5 1020 110" preserveAspectRatio="none">{"".join(lines)}</svg>'
     return f'<div class="c">{" ".join(heads)}{svg}{"".join(facts)}</div>'
 
 
-def _series(results: Results, name: str) -> list[float | None]:
-    """The values of a metric over the rows; None where there is none, or none that can be drawn."""
-    found = (dict(row.metrics).get(name) for row in results.rows)
-    return [float(v) if isinstance(v, (int, float)) and abs(v) < float("inf") else None for v in found]
+def _numbers(values: Sequence[object]) -> list[tuple[int, float]]:
+    """The values that can be drawn, each with its index."""
+    return [(i, float(v)) for i, v in enumerate(values) if isinstance(v, (int, float)) and abs(v) < math.inf]
 
 
-def _points(values: Sequence[float | None], low: float, high: float, points: int) -> str:
-    """The values as points between (0, 0) and (1000, 100), of at most so many; of equal ones at a height in between."""
-    last, step = max(1, len(values) - 1), max(1, -(-len(values) // max(2, points)))
-    chosen = [i for i in range(len(values)) if values[i] is not None and (i % step == 0 or i == last)]
-    span = (high - low) or 1.0
-    heights = [100 - 100 * ((values[i] or 0.0) - low) / span if high > low else 50 for i in chosen]
-    return " ".join(f"{1000 * i / last:.0f},{height:.0f}" for i, height in zip(chosen, heights, strict=True))
+def _polyline(found: Sequence[tuple[int, float]], last: int, low: float, high: float, points: int) -> str:
+    """The values as points between (0, 0) and (1000, 100), at most so many and the last."""
+    step = max(1, -(-len(found) // max(2, points)))
+    chosen = [*found[::step], *(found[-1:] if (len(found) - 1) % step else ())]
+    span = high - low
+    shape = ((1000 * i / last, 100 * (high - value) / span if span else 50) for i, value in chosen)
+    return " ".join(f"{x:.0f},{y:.0f}" for x, y in shape)
