@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -78,12 +79,18 @@ def _suited(name: str, place: Surface) -> str:
     if name == "auto" or (name == "rich" and place == "notebook"):  # rich would swallow what others print there
         return chosen
     if name == "html" and place != "notebook":
-        warn(f"there is no notebook for the 'html' renderer: {chosen!r} is used")
+        _note(f"there is no notebook for the 'html' renderer: {chosen!r} is used")
         return chosen
     if name == "tqdm" and place == "notebook" and importlib.util.find_spec("ipywidgets") is None:
-        warn("tqdm draws with ipywidgets in a notebook, which is missing: 'html' is used")
+        _note("tqdm draws with ipywidgets in a notebook, which is missing: 'html' is used")
         return chosen
     return name
+
+
+@functools.cache
+def _note(text: str) -> None:
+    """Warn once in a process: it holds for all runs."""
+    warn(text)
 
 
 def for_file(path: str | os.PathLike[str]) -> Renderer:
