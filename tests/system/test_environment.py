@@ -60,7 +60,9 @@ def test_a_notebook_gets_html(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(renderers.create("auto")).__name__ == "LogRenderer"
 
 
-@pytest.mark.parametrize("what", ["spyder", "databricks", "console", "command of a cell"])
+@pytest.mark.parametrize(
+    "what", ["spyder", "databricks", pytest.param("console", marks=pytest.mark.slow), "command of a cell"]
+)
 def test_what_shows_text_only_gets_lines(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if what == "command of a cell":
         monkeypatch.setattr(sys, "stdout", VirtualTerminal())
