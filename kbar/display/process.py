@@ -14,6 +14,8 @@ from ..system.terminal import forget_outputs
 from . import scope
 from .display import Display
 from .pause import paused
+from .target import Target
+from .targets import PATIENCE
 
 # Seconds by which the interpreter's exit is delayed at most, for metrics that a device still computes and for lines on
 # their way into files. A thread that returns from a device's library after the exit aborts the process.
@@ -56,8 +58,17 @@ def _at_exit() -> None:
     display.targets.release_streams()
     until = time.monotonic() + _LONGEST_WAIT
     for target in list(display.targets):
-        while target.must_finish and time.monotonic() < until:
-            time.sleep(0.01)
+        _let_finish(target, until)
+
+
+def _let_finish(target: Target, until: float) -> None:
+    """Wait, until that time at most, for metrics that are fetched and lines that are written, and for what follows."""
+    patience = now = time.monotonic()
+    while not target.is_closed and now < (until if target.must_finish else patience):
+        if target.must_finish:
+            patience = now + PATIENCE
+        time.sleep(0.01)
+        now = time.monotonic()
 
 
 def _after_fork() -> None:

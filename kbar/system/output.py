@@ -95,6 +95,9 @@ class Output:
         self.column = 0
         if self.waiting:  # lines that come between this line and the next
             with contextlib.suppress(OSError, ValueError):  # the next lines will tell
+                # Not the stream itself: it may hold text that is to come behind the rest of what it writes just now.
+                buffer: Any = getattr(self.stream, "buffer", self.stream)
+                buffer.flush()
                 self._write_waiting()
 
     def _decoded(self, data: str | bytes) -> str:
@@ -128,8 +131,7 @@ class Output:
             time.sleep(0.005)
 
     def _write_waiting(self) -> None:
-        """Write the lines that wait for the end of the user's line, if that print has not done so. The lock is held."""
-        self._flush()
+        """Write the lines that wait for the end of the user's line, behind text that is flushed. The lock is held."""
         text, self.waiting = self.waiting, ""
         self.write("\n" + text if text and self.column else text)
         self.column = 0

@@ -50,8 +50,9 @@ try:
                 steps += 1
 finally:
     took = time.perf_counter() - started
-    with open({result!r}, "w") as file:
+    with open({result!r} + ".part", "w") as file:
         json.dump({{"steps": steps, "seconds": took}}, file)
+    os.replace(file.name, {result!r})
 {then}
 """
 
