@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .display.process import pause as pause
     from .renderers import NullRenderer as NullRenderer
     from .renderers import Renderer as Renderer
+    from .renderers.html import HtmlRenderer as HtmlRenderer
     from .renderers.jsonl import JsonLinesRenderer as JsonLinesRenderer
     from .renderers.log import LogRenderer as LogRenderer
     from .renderers.rich import RichRenderer as RichRenderer
@@ -39,6 +40,7 @@ _HOMES = {
     "pause": "display.process",
     "NullRenderer": "renderers",
     "Renderer": "renderers",
+    "HtmlRenderer": "renderers.html",
     "JsonLinesRenderer": "renderers.jsonl",
     "LogRenderer": "renderers.log",
     "RichRenderer": "renderers.rich",

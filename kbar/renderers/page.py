@@ -44,6 +44,12 @@ STYLE = """
 .kbar polyline.v { stroke: var(--val) } .kbar .c .v { color: var(--val) } .kbar .c .w { color: var(--run) }
 """.replace("\n", "")
 
+_PAGE_STYLE = """
+body { margin: 2em; background: #fff; color: #111 } .kbar { margin-top: 1em } .m { opacity: .72; margin-top: 0 }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #ddd }
+  body .kbar { --run: #64b5f6; --done: #66bb6a; --stop: #e0a93b; --fail: #ef7070; --val: #ffab5e } }
+""".replace("\n", "")
+
 
 @dataclass
 class Results:
@@ -88,9 +94,20 @@ def html(stages: Sequence[StageView], results: Sequence[Results], *, over: bool)
     return f'<div class="kbar"><style>{STYLE}</style>{_bars(_in_step(stages))}{"".join(tables)}</div>'
 
 
+def document(title: str, bodies: Sequence[str]) -> str:
+    """A whole page of these elements, in the colours that the reader's system prefers."""
+    head = f"<meta charset=utf-8><title>{_text(title)}</title><style>{_PAGE_STYLE}</style>"
+    return f"<!DOCTYPE html><html lang=en><head>{head}</head><body>{''.join(bodies)}</body></html>\n"
+
+
+def line(text: str) -> str:
+    """A line of text below an element."""
+    return f'<div class="kbar m">{_text(text)}</div>'
+
+
 def _in_step(stages: Sequence[StageView]) -> list[StageView]:
     """The stages with all clocks as of the last full second, so that they change together once a second."""
-    since = stages[0].elapsed % 1.0 if stages and not stages[0].outcome else 0.0
+    since = round(stages[0].elapsed, 3) % 1.0 if stages and not stages[0].outcome else 0.0
 
     def earlier(seconds: float) -> float:
         return max(0.0, seconds - since)

@@ -215,3 +215,9 @@ def test_a_console_that_shows_text_only_gets_lines() -> None:
     assert "track done 20/20 100%" in session.text
     session.type("exit\r")
     session.end()
+
+
+def test_the_example_runs(run: Run) -> None:
+    example = json.loads((Path(__file__).parents[2] / "examples" / "notebook.ipynb").read_text())
+    *_, outputs = run(*("".join(cell["source"]) for cell in example["cells"] if cell["cell_type"] == "code"))
+    assert "fit done 5/5 100%" in plain(outputs)
