@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Union, get_args
 from . import renderers
 from .core.settings import Leave, Settings
 from .core.throttle import Throttle, ThrottleSpec, as_throttle
-from .renderers import Renderer
+from .renderers import NullRenderer, Renderer
 
 RendererSpec = Union[str, Renderer, Sequence[Union[str, Renderer]]]
 """A renderer's name, an instance, or several of them."""
@@ -22,11 +22,12 @@ class DisplayOptions(TypedDict, total=False):
     renderer: RendererSpec
     throttle: ThrottleSpec | None
     metrics: Iterable[str] | None
-    leave: Leave | None
+    leave: Leave | bool | None
     capture: bool
     pacing: bool | None
     summary: bool | None
     log_file: str | os.PathLike[str] | None
+    disable: bool
 
 
 # Checks: each returns the value of an option to keep, or raises an exception that says what is allowed.
@@ -59,8 +60,12 @@ def _metrics(value: Any, name: str) -> tuple[str, ...]:
 
 
 def _leave(value: Any, name: str) -> Any:
+    if isinstance(value, bool):  # as tqdm has it
+        return "epochs" if value else "none"
     if value not in get_args(Leave):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(Leave)))}; got {value!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, get_args(Leave)))}, or True or False; got {value!r}"
+        )
     return value
 
 
@@ -91,11 +96,12 @@ class Options:
     renderer: RendererSpec = field(default="auto", metadata={"check": _renderer})
     throttle: ThrottleSpec | None = field(default=None, metadata={"check": as_throttle})
     metrics: Iterable[str] | None = field(default=None, metadata={"check": _metrics})
-    leave: Leave | None = field(default=None, metadata={"check": _leave})
+    leave: Leave | bool | None = field(default=None, metadata={"check": _leave})
     capture: bool = field(default=True, metadata={"check": _flag})
     pacing: bool | None = field(default=None, metadata={"check": _flag})
     summary: bool | None = field(default=None, metadata={"check": _flag})
     log_file: str | os.PathLike[str] | None = field(default=None, metadata={"check": _path})
+    disable: bool = field(default=False, metadata={"check": _flag})
     log: Renderer | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -106,9 +112,15 @@ class Options:
         if self.log_file is not None:
             object.__setattr__(self, "log", renderers.for_file(self.log_file))
 
+    @property
+    def hidden(self) -> bool:
+        """Whether the bar, and all within it, is shown on no screen."""
+        return self.disable or any(r == "none" or type(r) is NullRenderer for r in _listed(self.renderer))
+
     def settings(self, around: Settings) -> Settings:
         """The settings of a stage that begins with these options, within one that is shown as `around` says."""
-        own = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        own = {each.name: getattr(self, each.name, None) for each in fields(Settings)}
+        own["hidden"] = around.hidden or self.hidden
         return replace(around, **{name: value for name, value in own.items() if value is not None})
 
     def targets(self, screen_taken: bool) -> list[tuple[Renderer, Throttle]]:
@@ -132,6 +144,8 @@ def options_of(given: DisplayOptions) -> Options:
     """
     allowed = DisplayOptions.__annotations__
     for name in given:
+        if name in ("desc", "description"):
+            raise TypeError(f"{name}= is called label= here; got {name}={given[name]!r}")  # type: ignore[literal-required]
         if name not in allowed:
             raise TypeError(f"there is no option {name!r}; display options are {', '.join(allowed)}")
     return Options(**given)

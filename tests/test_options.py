@@ -42,7 +42,7 @@ def test_a_mistake_says_what_was_given_and_what_is_allowed(
 
 
 def test_an_option_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"no option 'rendrer'; display options are renderer, throttle, .*log_file$"):
+    with pytest.raises(TypeError, match=r"no option 'rendrer'; display options are renderer, throttle, .*disable$"):
         options_of({"rendrer": "rich"})  # type: ignore[typeddict-unknown-key]  # the mistake
 
 

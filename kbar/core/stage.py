@@ -109,6 +109,10 @@ class Stage(Node):
 
     # Events.
 
+    def rename(self, label: str) -> None:
+        """Call the stage, which is no phase, `label` from now on."""
+        self.label = self.title = clean(label)
+
     def start_at(self, initial: int) -> None:
         """Begin at `initial` instead: that many units were done in an earlier run."""
         if initial != self.counts.initial:

@@ -88,7 +88,9 @@ class Target:
             self._stages.append(stage)
 
     def draws(self, stage: Stage) -> bool:
-        """Whether it draws `stage`, which is one of its stages or within one."""
+        """Whether it draws `stage`, which is one of its stages or within one, and not hidden from its screen."""
+        if self.renderer.screen and stage.settings.hidden:
+            return False
         return not self._stages or any(stage.within(scope) for scope in self._stages)
 
     def receives(self, stage: Stage) -> bool:
@@ -186,7 +188,12 @@ class Target:
 
     def _ticks(self, stages: list[Stage], now: float) -> dict[Stage, Tick]:
         """What the throttle is asked, for each of `stages` that a draw may be due for."""
-        return {stage: self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.receives(stage)}
+        return {stage: self.schedule.tick(stage, now) for stage in stages if self._is_innermost(stage)}
+
+    def _is_innermost(self, stage: Stage) -> bool:
+        """Whether `stage` is running and drawn, with no such stage within."""
+        inner = any(not child.outcome and self.draws(child) for child in stage.children)
+        return stage.outcome is None and not inner and self.receives(stage)
 
     def _frame(self, leaves: list[Stage], now: float) -> Snapshot:
         """All stages as they are, with the events since the last frame."""

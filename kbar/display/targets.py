@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,6 +67,7 @@ class Targets:
         """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
             wanted = options.targets(self._screen(stage) is not None)
+            wanted = [(r, throttle) for r, throttle in wanted if not (r.screen and stage.settings.hidden)]
         except Exception as error:
             failure("kbar draws nothing", error)
             return
@@ -94,7 +96,7 @@ class Targets:
                 return None
         if same:  # they have not closed the renderer yet, which this one would open
             renderer = copy.copy(renderer)
-        if renderer.screen and (self.silent or this_worker().rank or serves_a_pool()):
+        if renderer.screen and (self.silent or this_worker().rank or serves_a_pool() or _is_off(renderer)):
             return None
         screen = self._screen(stage)
         if renderer.screen and screen:
@@ -191,3 +193,8 @@ class Targets:
 def _are_one(renderer: Renderer, other: Renderer) -> bool:
     """Whether both are the same object, or write to the same file."""
     return renderer is other or (renderer.place is not None and renderer.place == other.place)
+
+
+def _is_off(renderer: Renderer) -> bool:
+    """Whether the environment switches all such renderers off."""
+    return any(os.environ.get(name, "") not in ("", "0") for name in renderer.switches)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from ..core.best import best_of
+from ..core.best import best_of, higher_is_better
 from ..core.snapshot import StageView
 from ..core.text import count, duration, number, percentage, took
 from ..renderers.jsonl import metric, time_text
@@ -28,6 +28,7 @@ class Summary:
 
     Attributes:
         first, last: its first and its latest line.
+        depth: how many stages its outermost one lies within, of which the log has no lines.
         root: its outermost stage, as of the latest line.
         epochs: the finished epochs.
         stages: seconds and number of the finished stages, by label.
@@ -38,6 +39,7 @@ class Summary:
     first: Record
     last: Record
     root: StageView
+    depth: int = 0
     epochs: list[StageView] = field(default_factory=list)
     stages: dict[str, tuple[float, int]] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class Summary:
         stage = record.stage
         if stage is None:
             return
-        self.root = record.chain[0]
+        self.root = record.chain[self.depth]
         if record.is_epoch:
             self.epochs.append(stage)
             for name, seconds in stage.spent:
@@ -85,6 +87,7 @@ class Summary:
             **_plain(self.root),
             "epochs": [{**_plain(epoch), "elapsed": epoch.elapsed} for epoch in self.epochs],
             "best": {name: epoch.path for name, epoch in self.best.items()},
+            "higher_is_better": {name: higher_is_better(name) for name in self.best},
             "stages": {name: {"seconds": round(seconds, 3), "number": n} for name, (seconds, n) in self.stages.items()},
             "spent": {name: round(seconds, 3) for name, seconds in self.spent.items()},
             "messages": self.messages,
@@ -102,14 +105,27 @@ def _plain(view: StageView) -> dict[str, Any]:
 
 
 def summaries(records: Iterable[Record]) -> list[Summary]:
-    """The runs of these records, in the order they began."""
-    found: dict[tuple[str, int], Summary] = {}
-    for record in records:
+    """The runs of these records, in the order they began.
+
+    A run is the outermost stage that has lines: a log of one bar knows only by name what this bar lies within.
+    """
+    read = list(records)
+    depths: dict[tuple[str, int], int] = {}
+    for record in read:
+        if record.stage:
+            key = (record.run, record.pid)
+            depths[key] = min(len(record.chain) - 1, depths.get(key, sys.maxsize))
+    found: dict[tuple[str, int, int], Summary] = {}
+    latest: dict[tuple[str, int], Summary] = {}
+    for record in read:
         key = (record.run, record.pid)
-        if key not in found and record.stage:
-            found[key] = Summary(record, record, record.stage)
-        if key in found:
-            found[key].take(record)
+        if record.stage:
+            depth = depths[key]
+            latest[key] = found.setdefault(
+                (*key, record.chain[depth].key), Summary(record, record, record.chain[depth], depth)
+            )
+        if key in latest:
+            latest[key].take(record)
     return list(found.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from ..core.throttle import ThrottleSpec
 from .bars import BarRenderer
@@ -21,6 +21,8 @@ class TqdmRenderer(BarRenderer):
     Raises:
         TypeError: if `tqdm_class` is no class with tqdm's `refresh`, `close` and `write`.
     """
+
+    switches: ClassVar[tuple[str, ...]] = ("KBAR_DISABLE", "TQDM_DISABLE")
 
     def __init__(
         self, tqdm_class: type[Any] | None = None, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None

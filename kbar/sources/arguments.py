@@ -54,7 +54,12 @@ def check_iterable(iterable: object, *methods: str) -> None:
 def length(iterable: Any) -> int | None:
     """How many items there are; None if `iterable` does not know."""
     cardinality = getattr(iterable, "cardinality", None)  # a method of tf.data's; negative if unknown
-    for ask in (lambda: len(iterable), lambda: cardinality() if callable(cardinality) else cardinality):
+    asks = (
+        lambda: len(iterable),
+        lambda: cardinality() if callable(cardinality) else cardinality,
+        lambda: operator.length_hint(iterable, -1),
+    )
+    for ask in asks:
         try:
             found = int(ask())  # type: ignore[arg-type]  # whatever it is
         except Exception as error:  # an iterable may say in any way that it has no length

@@ -80,11 +80,15 @@ class _NoRun:
 class Runs:
     """The runs that one bar shows at the same time: a callback may evaluate within a fit.
 
+    Args:
+        label: what their bars are called; None for what they are.
+
     Attributes:
         top: the innermost run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, label: str | None = None) -> None:
+        self.label = label
         self.top: Any = _NoRun()  # a `Run` or `_NoRun`, so that the batch hooks need no check for None
         self._open: list[Run] = []  # outermost first
 
@@ -96,13 +100,13 @@ class Runs:
             running = next(same, None)
         else:
             running = self.top.stage if self.top.kind == kind else None
-        if running and (running.label != kind or running.untouched):
+        if running and (running.untouched or (isinstance(running.owner, Call) and running.owner.kind != kind)):
             current().add_targets(running, options)
             return
         if running:  # a loop that calls the hooks itself, left by an exception and begun again
             current().end(running, "error")
-        call = Call(*found) if found else None
-        stage = current().begin(kind, unit=unit, total=total, options=options, owner=call)
+        call = Call(*found, kind) if found else None
+        stage = current().begin(self.label or kind, unit=unit, total=total, options=options, owner=call)
         self._open = [*(r for r in self._open if not r.stage.outcome), Run(kind, stage, call, steps)]
         self.top = self._open[-1]
 

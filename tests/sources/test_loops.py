@@ -104,7 +104,8 @@ class Index:
         (lambda: _Dataset(3), None, 3),
         (lambda: _Dataset(-2), None, None),
         (lambda: _Dataset(-1), None, None),
-        (lambda: iter([1, 2, 3]), None, None),
+        (lambda: iter([1, 2, 3]), None, 3),
+        (lambda: map(str, [1, 2, 3]), None, None),
         (lambda: (i for i in range(3)), Index(), 3),
         (lambda: pytest.importorskip("numpy").zeros((3, 2)), None, 3),
         (lambda: {"a": 1}.items(), None, 1),
@@ -1113,7 +1114,6 @@ def test_what_an_interrupt_leaves_of_a_beginning_is_cleaned_up(
         (lambda: kbar.stage("x", unit=None), TypeError, "unit must be a string; got None"),
         (lambda: kbar.loop(True), TypeError, "epochs must be a whole number of at least 0; got True"),
         (lambda: kbar.stage("x", total=10**400), ValueError, r"total must be at most 10\*\*18"),
-        (lambda: aiter(kbar.track([1])), TypeError, r"loop over these items by a plain `for`; \[1\]"),
         (lambda: iter(kbar.track(later(1, FakeClock()))), TypeError, "loop over these items by `async for`; <async"),
     ],
 )
