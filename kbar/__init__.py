@@ -18,27 +18,37 @@ if TYPE_CHECKING:
     from .display.process import pause as pause
     from .renderers import NullRenderer as NullRenderer
     from .renderers import Renderer as Renderer
+    from .renderers.html import HtmlRenderer as HtmlRenderer
     from .renderers.jsonl import JsonLinesRenderer as JsonLinesRenderer
     from .renderers.log import LogRenderer as LogRenderer
     from .renderers.rich import RichRenderer as RichRenderer
     from .renderers.tqdm import TqdmRenderer as TqdmRenderer
     from .sources.keras import ProgressBar as ProgressBar
+    from .sources.loops import Epoch as Epoch
+    from .sources.loops import Loop as Loop
     from .sources.loops import loop as loop
+    from .sources.stages import HandStage as Stage  # noqa: F401  # it is public by this name
     from .sources.stages import stage as stage
+    from .sources.tracks import Track as Track
     from .sources.tracks import track as track
     from .system.warnings import KbarWarning as KbarWarning
 
     __version__: str
 
-# Loaded on first use: importing kbar imports nothing but this file.
+# Loaded on first use: importing kbar imports nothing but this file. Behind the module, the name there if it is another.
 _HOMES = {
     "ProgressBar": "sources.keras",
     "loop": "sources.loops",
     "stage": "sources.stages",
+    "Epoch": "sources.loops",
+    "Loop": "sources.loops",
+    "Stage": "sources.stages:HandStage",
+    "Track": "sources.tracks",
     "track": "sources.tracks",
     "pause": "display.process",
     "NullRenderer": "renderers",
     "Renderer": "renderers",
+    "HtmlRenderer": "renderers.html",
     "JsonLinesRenderer": "renderers.jsonl",
     "LogRenderer": "renderers.log",
     "RichRenderer": "renderers.rich",
@@ -66,7 +76,8 @@ def __getattr__(name: str) -> Any:
 
     if name == "__version__":
         return importlib.metadata.version("keras-kbar")
-    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    module, _, other = _HOMES[name].partition(":")
+    value = getattr(importlib.import_module(f".{module}", __name__), other or name)
     globals()[name] = value
     return value
 

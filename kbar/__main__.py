@@ -12,12 +12,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .core.text import clean
 from .history.follow import recorded
 from .history.watch import replay, watch
 from .renderers import check, create, names
 from .sources.loops import loop
+
+if TYPE_CHECKING:
+    from .history.show import Summary
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -50,17 +55,28 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from .history.show import show, summaries
+    from .history.show import summaries
 
     with _skipped() as skipped:
         found = summaries(recorded(args.file, skipped))
         if args.json:
             json.dump([summary.plain() for summary in found], sys.stdout, indent=1, ensure_ascii=False)
             sys.stdout.write("\n")
-        for at, summary in enumerate([] if args.json else found):
-            sys.stdout.write("\n" if at else "")
-            show(summary, sys.stdout)
+        elif args.html and found:
+            from .history.report import report
+
+            Path(args.html).write_text(report(found), encoding="utf-8", errors="replace")
+        elif not args.html:
+            _show_all(found)
     return _exit_code(args.file, bool(found))
+
+
+def _show_all(found: Sequence[Summary]) -> None:
+    from .history.show import show
+
+    for at, summary in enumerate(found):
+        sys.stdout.write("\n" if at else "")
+        show(summary, sys.stdout)
 
 
 def _exit_code(path: str, found: bool) -> int:
@@ -111,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("show", help="sum up the runs in a JSON-lines log")
     command.add_argument("file", metavar="FILE")
-    command.add_argument("--json", action="store_true", help="write everything, as JSON")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="write everything, as JSON")
+    how.add_argument("--html", metavar="PAGE", help="write a page for a browser, with tables and curves, to this file")
     command.set_defaults(run=_show)
     return parser
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, Union, get_args
 from . import renderers
 from .core.settings import DEFAULT_METRICS, Leave, Settings
 from .core.throttle import Throttle, ThrottleSpec, as_throttle
-from .renderers import Renderer
+from .renderers import NullRenderer, Renderer
 
 RendererSpec = Union[str, Renderer, Sequence[Union[str, Renderer]]]
 """A renderer's name, an instance, or several of them."""
@@ -29,11 +29,12 @@ class DisplayOptions(TypedDict, total=False):
     throttle: ThrottleSpec | None
     metrics: MetricsSpec | None
     formats: Mapping[str, str] | None
-    leave: Leave | None
+    leave: Leave | bool | None
     capture: bool
     pacing: bool | None
     summary: bool | None
     log_file: str | os.PathLike[str] | None
+    disable: bool
 
 
 # Checks: each returns the value of an option to keep, or raises an exception that says what is allowed.
@@ -100,8 +101,12 @@ def _can_format(form: str, number: float) -> bool:
 
 
 def _leave(value: Any, name: str) -> Any:
+    if isinstance(value, bool):  # as tqdm has it
+        return "epochs" if value else "none"
     if value not in get_args(Leave):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(Leave)))}; got {value!r}")
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, get_args(Leave)))}, or True or False; got {value!r}"
+        )
     return value
 
 
@@ -133,11 +138,12 @@ class Options:
     throttle: ThrottleSpec | None = field(default=None, metadata={"check": as_throttle})
     metrics: MetricsSpec | None = field(default=None, metadata={"check": _metrics})
     formats: Mapping[str, str] | None = field(default=None, metadata={"check": _formats})
-    leave: Leave | None = field(default=None, metadata={"check": _leave})
+    leave: Leave | bool | None = field(default=None, metadata={"check": _leave})
     capture: bool = field(default=True, metadata={"check": _flag})
     pacing: bool | None = field(default=None, metadata={"check": _flag})
     summary: bool | None = field(default=None, metadata={"check": _flag})
     log_file: str | os.PathLike[str] | None = field(default=None, metadata={"check": _path})
+    disable: bool = field(default=False, metadata={"check": _flag})
     log: Renderer | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -148,6 +154,11 @@ class Options:
         if self.log_file is not None:
             object.__setattr__(self, "log", renderers.for_file(self.log_file))
 
+    @property
+    def hidden(self) -> bool:
+        """Whether the bar, and all within it, is shown on no screen."""
+        return self.disable or any(r == "none" or type(r) is NullRenderer for r in _listed(self.renderer))
+
     def settings(self, around: Settings) -> Settings:
         """The settings of a stage that begins with these options, within one that is shown as `around` says."""
         own = {each.name: getattr(self, each.name, None) for each in fields(Settings)}
@@ -155,6 +166,7 @@ class Options:
             items = [*self.metrics]
             own["metrics"] = tuple(text for each in items for text in ((each,) if isinstance(each, str) else each))
             own["names"] = tuple(pair for each in items if isinstance(each, Mapping) for pair in each.items()) or None
+        own["hidden"] = around.hidden or self.hidden
         return replace(around, **{name: value for name, value in own.items() if value is not None})
 
     def targets(self, screen_taken: bool) -> list[tuple[Renderer, Throttle]]:
@@ -178,6 +190,8 @@ def options_of(given: DisplayOptions) -> Options:
     """
     allowed = DisplayOptions.__annotations__
     for name in given:
+        if name in ("desc", "description"):
+            raise TypeError(f"{name}= is called label= here; got {name}={given[name]!r}")  # type: ignore[literal-required]
         if name not in allowed:
             raise TypeError(f"there is no option {name!r}; display options are {', '.join(allowed)}")
     return Options(**given)

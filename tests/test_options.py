@@ -65,7 +65,7 @@ def test_new_names_and_formats_are_handed_on_to_stages_within() -> None:
 
 
 def test_an_option_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"no option 'rendrer'; display options are renderer, throttle, .*log_file$"):
+    with pytest.raises(TypeError, match=r"no option 'rendrer'; display options are renderer, throttle, .*disable$"):
         options_of({"rendrer": "rich"})  # type: ignore[typeddict-unknown-key]  # the mistake
 
 

@@ -27,6 +27,7 @@ class Settings:
         leave: what stays on screen.
         pacing: whether bars glide.
         summary: whether epochs say where their time went.
+        hidden: whether it is shown on no screen, whatever is around it or within.
     """
 
     metrics: tuple[str, ...] = DEFAULT_METRICS
@@ -35,6 +36,7 @@ class Settings:
     leave: Leave = "epochs"
     pacing: bool = True
     summary: bool = False
+    hidden: bool = False
 
     def pick(self, metrics: Mapping[str, object] | None) -> Metrics:
         """Return those of `metrics` that are to be shown, in order."""

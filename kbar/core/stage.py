@@ -111,6 +111,10 @@ class Stage(Node):
 
     # Events.
 
+    def rename(self, label: str) -> None:
+        """Call the stage, which is no phase, `label` from now on."""
+        self.label = self.title = clean(label)
+
     def start_at(self, initial: int) -> None:
         """Begin at `initial` instead: that many units were done in an earlier run."""
         if initial != self.counts.initial:
@@ -207,11 +211,6 @@ class Stage(Node):
     def epoch_phases(self) -> list[Stage]:
         """The phases of the running epoch; those of the one before may still be shown."""
         return [] if self.pending_epoch else [c for c in self.children if c.phase]
-
-    @property
-    def untouched(self) -> bool:
-        """Whether nothing has happened since the stage began."""
-        return self.done == self.counts.initial and not self.children and not self.has_epochs
 
     @property
     def own_end(self) -> Outcome:

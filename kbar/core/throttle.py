@@ -148,8 +148,12 @@ class _And(Throttle):
         return Due(max(finite, default=math.inf), min(left.time, right.time))
 
 
-ThrottleSpec = Union[Throttle, Callable[[Tick], bool]]
-"""What is accepted as a throttle. It is asked in the middle of a step, so it must not wait."""
+ThrottleSpec = Union[Throttle, Callable[[Tick], bool], float]
+"""What is accepted as a throttle; a number is the seconds between two draws.
+
+A callable is asked in the middle of a step, so it must not wait.
+"""
+
 
 always: Throttle = _Constant(True)
 """A throttle that is always due: at each frame on a screen, at each step in a log."""
@@ -183,16 +187,23 @@ def every(*, seconds: float | None = None, steps: int | None = None, percent: fl
 
 
 def as_throttle(value: object, name: str = "throttle") -> Throttle:
-    """Return `value` as a throttle; any callable ``Tick -> bool`` will do.
+    """Return `value` as a throttle: any callable ``Tick -> bool`` will do, and a number stands for so many seconds.
 
     Raises:
-        TypeError: if it is neither a throttle nor callable; `name` is the argument blamed.
+        TypeError: if it is none of these; `name` is the argument blamed.
+        ValueError: if it is a number that is not above 0.
     """
     if isinstance(value, Throttle):
         return value
+    if isinstance(value, Real) and not isinstance(value, bool):
+        if not 0 < float(value) < math.inf:
+            raise ValueError(f"{name} must be a number of seconds above 0 and finite; got {value!r}")
+        return every(seconds=float(value))
     if callable(value) and not isinstance(value, type) and value is not every:
         return _Custom(value)
-    raise TypeError(f"{name} must be kbar.every(…), kbar.always, kbar.never or a callable Tick -> bool; got {value!r}")
+    raise TypeError(
+        f"{name} must be kbar.every(…), kbar.always, kbar.never, seconds or a callable Tick -> bool; got {value!r}"
+    )
 
 
 def _whole(name: str, value: Any) -> int:

@@ -24,7 +24,7 @@ from .thread import DrawingThread
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_NO_OPTIONS = Options("none")
+_NO_OPTIONS = Options("log")  # that is, of its own: which renderer does not matter
 
 
 class StageFacts(TypedDict, total=False):

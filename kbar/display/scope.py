@@ -6,6 +6,7 @@ import weakref
 from contextvars import ContextVar
 
 from ..core.stage import Stage
+from ..system.environment import cell
 
 
 class _Scope:
@@ -13,12 +14,13 @@ class _Scope:
 
     def __init__(self, stage: Stage, around: _Scope | None) -> None:
         self._stage, self.around = weakref.ref(stage), around
+        self._cell = cell()
 
     @property
     def stage(self) -> Stage | None:
-        """The stage; None once it is over."""
+        """The stage; None once it is over, or if an earlier cell of a notebook has left it open."""
         stage = self._stage()
-        return stage if stage and not stage.outcome else None
+        return stage if stage and not stage.outcome and self._cell == cell() else None
 
 
 _innermost: ContextVar[_Scope | None] = ContextVar("kbar_stage", default=None)

@@ -58,10 +58,12 @@ class Stages:
     def post(self, kind: EventKind, stage: Stage, *, epoch: StageView | None = None, as_line: bool = False) -> None:
         """Post to the targets what has happened to `stage`; `as_line` if it leaves a line above the bars."""
         targets = self._display.targets.receiving(stage)
+        if stage.settings.leave == "none":
+            targets = [target for target in targets if target.renderer.live or not target.renderer.screen]
         now = self._display.clock()
         view = stage.view(now)
         line = (epoch or view) if as_line and stage.settings.leave != "none" else None
-        above = _above(stage, now) if any(not target.renderer.live for target in targets) else ()
+        above = _above(stage, now)
         event = Event(kind, self._display.wall(), view, epoch, line, above)
         for target in targets:
             target.events.append(event)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..core.metrics import fetched
@@ -77,19 +78,15 @@ class Target:
         """Whether it has yet to write the line of a finished epoch or stage to the stream that the user prints to."""
         return self.renderer.screen and not self.events.are_drawn and self.events.have_lines(self.renderer.live)
 
-    @property
-    def has_log_lines(self) -> bool:
-        """Whether it has yet to write any line of a log to that stream."""
-        return self.renderer.screen and not (self.renderer.live or self.events.are_drawn)
-
     def include(self, stage: Stage) -> None:
         """Draw `stage` as well."""
         if not self.draws(stage):
             self._stages.append(stage)
 
     def draws(self, stage: Stage) -> bool:
-        """Whether it draws `stage`, which is one of its stages or within one."""
-        return not self._stages or any(stage.within(scope) for scope in self._stages)
+        """Whether it draws `stage`, which is one of its stages or within one, and not hidden from its screen."""
+        hidden = self.renderer.screen and stage.settings.hidden
+        return not hidden and (not self._stages or any(stage.within(scope) for scope in self._stages))
 
     def receives(self, stage: Stage) -> bool:
         """Whether it still receives the events of `stage`: it draws it, and more than the last state."""
@@ -124,13 +121,9 @@ class Target:
         """Wait for its last lines, `seconds` at most; hardly at all if the last wait was in vain."""
         self.wake(urgent=True)
         is_done = (lambda: self.is_closed) if self.closing else (lambda: self.events.are_drawn)
-        output, key = self.output, object()
-        waits = output.waits if output else set()
-        try:
-            waits.add(key)
+        output = self.output
+        with _marked(output):
             self._timed_out = not self.thread.wait(is_done, min(seconds, 0.01) if self.timed_out else seconds)
-        finally:
-            waits.discard(key)
         if output:
             output.timed_out |= self._timed_out
 
@@ -186,7 +179,12 @@ class Target:
 
     def _ticks(self, stages: list[Stage], now: float) -> dict[Stage, Tick]:
         """What the throttle is asked, for each of `stages` that a draw may be due for."""
-        return {stage: self.schedule.tick(stage, now) for stage in stages if stage.is_leaf and self.receives(stage)}
+        return {stage: self.schedule.tick(stage, now) for stage in stages if self._is_innermost(stage)}
+
+    def _is_innermost(self, stage: Stage) -> bool:
+        """Whether `stage` is running and drawn, with no such stage within."""
+        inner = any(not child.outcome and self.draws(child) for child in stage.children)
+        return stage.outcome is None and not inner and self.receives(stage)
 
     def _frame(self, leaves: list[Stage], now: float) -> Snapshot:
         """All stages as they are, with the events since the last frame."""
@@ -224,3 +222,14 @@ class Target:
             self.final, self._stages = (), []
         if self._guard.error:
             failure(f"{type(self.renderer).__name__} is given up", self._guard.error)
+
+
+@contextlib.contextmanager
+def _marked(output: Output | None) -> Iterator[None]:
+    """Mark `output` as waited for, so that its lines do not wait themselves for the end of the user's line."""
+    waits, key = output.waits if output else set(), object()
+    waits.add(key)
+    try:
+        yield
+    finally:
+        waits.discard(key)

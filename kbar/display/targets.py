@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -65,7 +66,8 @@ class Targets:
     def open(self, options: Options, stage: Stage) -> None:
         """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
-            wanted = options.targets(self._screen is not None)
+            wanted = options.targets(self._screen(stage) is not None)
+            wanted = [(r, throttle) for r, throttle in wanted if not (r.screen and stage.settings.hidden)]
         except Exception as error:
             failure("kbar draws nothing", error)
             return
@@ -94,21 +96,21 @@ class Targets:
                 return None
         if same:  # they have not closed the renderer yet, which this one would open
             renderer = copy.copy(renderer)
-        if renderer.screen and (self.silent or this_worker().rank or serves_a_pool()):
+        if renderer.screen and (self.silent or this_worker().rank or serves_a_pool() or _is_off(renderer)):
             return None
-        screen = self._screen
+        screen = self._screen(stage)
         if renderer.screen and screen:
             if type(screen) is not type(renderer):
                 text = f"{type(renderer).__name__} is not used: the screen belongs to the outermost stage, "
                 self._display.call_after_unlock(partial(warn, f"{text}which draws with {type(screen).__name__}"))
             return None
-        self._open.append(Target(self._display, renderer, throttle, [] if renderer.screen else [stage], self._thread))
+        stages = [] if renderer.screen and renderer.shares_screen else [stage]
+        self._open.append(Target(self._display, renderer, throttle, stages, self._thread))
         return self._open[-1]
 
-    @property
-    def _screen(self) -> Renderer | None:
-        """The renderer that draws on the screen, None if there is none."""
-        return next((t.renderer for t in self._open if t.renderer.screen and not t.closing), None)
+    def _screen(self, stage: Stage) -> Renderer | None:
+        """The renderer that draws `stage` on the screen, None if there is none."""
+        return next((t.renderer for t in self._open if t.renderer.screen and t.receives(stage)), None)
 
     def _capture(self, target: Target) -> None:
         """Keep the user's prints apart from what `target` draws, and post them to it if it wants them."""
@@ -173,7 +175,9 @@ class Targets:
     def wait(self, *, with_lines: bool) -> None:
         """Wait until what is over is drawn and, `with_lines`, all lines are written where the user prints."""
         with self._display.lock:
-            waited = [t for t in self._open if t.closing or (with_lines and (t.has_unwritten_lines or t.has_log_lines))]
+            waited = [
+                t for t in self._open if t.closing or (with_lines and (t.has_unwritten_lines or _is_log_with_lines(t)))
+            ]
         until = time.monotonic() + PATIENCE
         thread = threading.get_ident()
         # A signal handler that interrupts a change or a wait would hold up what it waits for.
@@ -191,3 +195,13 @@ class Targets:
 def _are_one(renderer: Renderer, other: Renderer) -> bool:
     """Whether both are the same object, or write to the same file."""
     return renderer is other or (renderer.place is not None and renderer.place == other.place)
+
+
+def _is_log_with_lines(target: Target) -> bool:
+    """Whether it has yet to write lines of a log to the stream that the user prints to."""
+    return target.renderer.screen and not (target.renderer.live or target.events.are_drawn)
+
+
+def _is_off(renderer: Renderer) -> bool:
+    """Whether the environment switches all such renderers off."""
+    return any(os.environ.get(name, "") not in ("", "0") for name in renderer.switches)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
+from ..core.best import best_of, higher_is_better
 from ..core.snapshot import StageView
 from ..core.text import count, duration, number, percentage, took
 from ..renderers.jsonl import metric, time_text
@@ -18,11 +18,6 @@ from .read import Record
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Parts of the names of metrics whose best value is the highest one.
-_HIGHER = (
-    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "io_u", "dice", "r2", "bleu", "score"),
-    *("similarity", "true_positives", "true_negatives", "sensitivity", "specificity"),
-)
 _ROWS = 40  # the most epochs in a table, besides the best
 _WIDEST = 10_000  # columns of a table that goes to no terminal
 
@@ -33,6 +28,7 @@ class Summary:
 
     Attributes:
         first, last: its first and its latest line.
+        depth: how many stages its outermost one lies within, of which the log has no lines.
         root: its outermost stage, as of the latest line.
         epochs: the finished epochs.
         stages: seconds and number of the finished stages, by label.
@@ -43,6 +39,7 @@ class Summary:
     first: Record
     last: Record
     root: StageView
+    depth: int = 0
     epochs: list[StageView] = field(default_factory=list)
     stages: dict[str, tuple[float, int]] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
@@ -56,7 +53,7 @@ class Summary:
         stage = record.stage
         if stage is None:
             return
-        self.root = record.chain[0]
+        self.root = record.chain[self.depth]
         if record.is_epoch:
             self.epochs.append(stage)
             for name, seconds in stage.spent:
@@ -73,14 +70,9 @@ class Summary:
     @property
     def best(self) -> dict[str, StageView]:
         """By metric, the epoch with the best value: the highest of a score, the lowest of anything else."""
-        found: dict[str, tuple[float, StageView]] = {}
-        for epoch in self.epochs:
-            for name, value in epoch.metrics:
-                if isinstance(value, (int, float)) and not math.isnan(value):
-                    badness = -value if any(part in name.lower() for part in _HIGHER) else value
-                    if name not in found or badness < found[name][0]:
-                        found[name] = badness, epoch
-        return {name: epoch for name, (_, epoch) in found.items()}
+        names = dict.fromkeys(name for epoch in self.epochs for name, _ in epoch.metrics)
+        found = {name: best_of(name, [dict(epoch.metrics).get(name) for epoch in self.epochs]) for name in names}
+        return {name: self.epochs[i] for name, i in found.items() if i is not None}
 
     def plain(self) -> dict[str, Any]:
         """The summary as JSON values; times are in seconds, but `began` and `ended` are ISO 8601."""
@@ -95,6 +87,7 @@ class Summary:
             **_plain(self.root),
             "epochs": [{**_plain(epoch), "elapsed": epoch.elapsed} for epoch in self.epochs],
             "best": {name: epoch.path for name, epoch in self.best.items()},
+            "higher_is_better": {name: higher_is_better(name) for name in self.best},
             "stages": {name: {"seconds": round(seconds, 3), "number": n} for name, (seconds, n) in self.stages.items()},
             "spent": {name: round(seconds, 3) for name, seconds in self.spent.items()},
             "messages": self.messages,
@@ -112,14 +105,27 @@ def _plain(view: StageView) -> dict[str, Any]:
 
 
 def summaries(records: Iterable[Record]) -> list[Summary]:
-    """The runs of these records, in the order they began."""
-    found: dict[tuple[str, int], Summary] = {}
-    for record in records:
+    """The runs of these records, in the order they began.
+
+    A run is the outermost stage that has lines: a log of one bar knows only by name what this bar lies within.
+    """
+    read = list(records)
+    depths: dict[tuple[str, int], int] = {}
+    for record in read:
+        if record.stage:
+            key = (record.run, record.pid)
+            depths[key] = min(len(record.chain) - 1, depths.get(key, sys.maxsize))
+    found: dict[tuple[str, int, int], Summary] = {}
+    latest: dict[tuple[str, int], Summary] = {}
+    for record in read:
         key = (record.run, record.pid)
-        if key not in found and record.stage:
-            found[key] = Summary(record, record, record.stage)
-        if key in found:
-            found[key].take(record)
+        if record.stage:
+            depth = depths[key]
+            latest[key] = found.setdefault(
+                (*key, record.chain[depth].key), Summary(record, record, record.chain[depth], depth)
+            )
+        if key in latest:
+            latest[key].take(record)
     return list(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -9,7 +10,8 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from ..system.environment import surface
+from ..system.environment import Surface, surface
+from ..system.warnings import warn
 from .base import NullRenderer, Renderer
 
 __all__ = ["NullRenderer", "Renderer", "check", "create", "for_file", "names"]
@@ -28,6 +30,7 @@ _BUILT_IN = {
     "tqdm": _BuiltIn("kbar.renderers.tqdm", "TqdmRenderer", "tqdm"),
     "log": _BuiltIn("kbar.renderers.log", "LogRenderer"),
     "jsonl": _BuiltIn("kbar.renderers.jsonl", "JsonLinesRenderer"),
+    "html": _BuiltIn("kbar.renderers.html", "HtmlRenderer"),
     "none": _BuiltIn("kbar.renderers.base", "NullRenderer"),
 }
 SCREENS = ("auto", *_BUILT_IN)
@@ -63,12 +66,31 @@ def create(name: str) -> Renderer:
     """A new renderer. ``auto`` is what `KBAR_RENDERER` says, or else what suits `sys.stdout`."""
     check(name)  # once more, as KBAR_RENDERER may have changed
     name = _resolved(name)
-    if name == "auto":
-        name = {"terminal": "rich", "notebook": "tqdm", "plain": "log"}[surface(sys.stdout)]
+    name = _suited(name, surface(sys.stdout))
     renderer = _class(name)()
     if not isinstance(renderer, Renderer):
         raise TypeError(f"the renderer {name!r} is a {type(renderer).__name__}, not a kbar.Renderer")
     return renderer
+
+
+def _suited(name: str, place: Surface) -> str:
+    """The renderer to use in place of `name`, since not all can draw in a notebook, and HTML only there."""
+    chosen = {"terminal": "rich", "notebook": "html", "plain": "log"}[place]
+    if name == "auto" or (name == "rich" and place == "notebook"):  # rich would swallow what others print there
+        return chosen
+    if name == "html" and place != "notebook":
+        _note(f"there is no notebook for the 'html' renderer: {chosen!r} is used")
+        return chosen
+    if name == "tqdm" and place == "notebook" and importlib.util.find_spec("ipywidgets") is None:
+        _note("tqdm draws with ipywidgets in a notebook, which is missing: 'html' is used")
+        return chosen
+    return name
+
+
+@functools.cache
+def _note(text: str) -> None:
+    """Warn once in a process: it holds for all runs."""
+    warn(text)
 
 
 def for_file(path: str | os.PathLike[str]) -> Renderer:

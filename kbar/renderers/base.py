@@ -22,6 +22,8 @@ class Renderer(ABC):
         live: True draws frames of all stages at once; False writes a line for each event, and its throttle is asked
             for each running stage.
         screen: whether it draws where a person looks; a run has one such renderer only.
+        switches: the environment variables that switch it off, where it draws on the screen.
+        shares_screen: whether all runs share its screen; False if each outermost stage has one of its own.
         captures: whether it wants to be told what others print, as `Message` events.
         place: the file it writes to, if two renderers of a run that write there are to be one.
         output: the stream it writes to, while it is open, if what others print there is to be kept apart.
@@ -37,6 +39,8 @@ class Renderer(ABC):
     live: ClassVar[bool] = True
     default_throttle: ClassVar[Throttle] = every(seconds=FRAME)
     screen: bool = True
+    switches: ClassVar[tuple[str, ...]] = ("KBAR_DISABLE",)
+    shares_screen: ClassVar[bool] = True
     captures: bool = False
     place: object = None
     output: Output | None = None

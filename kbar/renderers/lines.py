@@ -47,7 +47,8 @@ class LineRenderer(Renderer):
         given = os.fspath(file) if isinstance(file, os.PathLike) else file
         if isinstance(given, str):
             check_path(given)
-            given = os.path.abspath(given)  # wherever the process goes
+            folder = os.getcwd().replace("{", "{{").replace("}", "}}")  # what the user wrote has placeholders, this not
+            given = os.path.normpath(os.path.join(folder, given))  # wherever the process goes
         elif given is not None and (
             isinstance(given, (io.RawIOBase, io.BufferedIOBase)) or not hasattr(given, "write")
         ):

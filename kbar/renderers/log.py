@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 from ..core.snapshot import Event, EventKind, Message, Snapshot, StageView
@@ -62,6 +63,7 @@ class LogRenderer(LineRenderer):
         if isinstance(level, bool) or not isinstance(level, int):
             raise TypeError(f"level must be a number such as logging.INFO; got {level!r}")
         self._level = level
+        self._short_at = -math.inf  # when the latest line of a short loop within another one was written
         self.screen = file is None
 
     def draw(self, snapshot: Snapshot) -> None:
@@ -70,14 +72,24 @@ class LogRenderer(LineRenderer):
             super().draw(snapshot)
             return
         for event in snapshot.events:
-            if isinstance(event, Event) and (text := _text(event)):
+            if isinstance(event, Event) and not self._is_flood(event) and (text := text_of_event(event)):
                 self._logger.log(self._level, "%s", text, extra=record_of(event, self.worker))
 
     def line(self, event: Event | Message) -> str:
         """The event's line, "" if it says nothing new."""
         text = f"message {printed(event.text)}" if isinstance(event, Message) and event.text else ""
-        text = _text(event) if isinstance(event, Event) else text
+        text = text_of_event(event) if isinstance(event, Event) and not self._is_flood(event) else text
         return self._line(event.time, text) if text else ""
+
+    def _is_flood(self, event: Event) -> bool:
+        """Whether this says that a short loop within another one is over, less than a second after the line before."""
+        stage = event.epoch or event.stage
+        short = event.stage.depth > 0 and event.kind in ("epoch", "end") and stage.elapsed < 1.0
+        if not short or event.stage.phase or stage.outcome in ("interrupted", "error"):
+            return False
+        flood = 0 <= event.time - self._short_at < 1.0
+        self._short_at = self._short_at if flood else event.time
+        return flood
 
     def gap(self, missing: int, reason: str) -> str:
         """A message that says how many lines are missing, and why."""
@@ -90,7 +102,7 @@ class LogRenderer(LineRenderer):
         return f"{time_text(at, 'seconds')} {text}{rank}"
 
 
-def _text(event: Event) -> str:
+def text_of_event(event: Event) -> str:
     """What happened, without the time; "" for what says nothing new."""
     stage = event.epoch or event.stage
     if not _is_news(event.kind, stage):

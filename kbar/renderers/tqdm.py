@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from ..core.throttle import ThrottleSpec
 from .bars import BarRenderer
@@ -22,6 +22,8 @@ class TqdmRenderer(BarRenderer):
     Raises:
         TypeError: if `tqdm_class` is no class with tqdm's `refresh`, `close` and `write`.
     """
+
+    switches: ClassVar[tuple[str, ...]] = ("KBAR_DISABLE", "TQDM_DISABLE")
 
     def __init__(
         self, tqdm_class: type[Any] | None = None, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None
@@ -87,30 +89,37 @@ class _OwnBars:
     def __init__(self, tqdm_class: Any) -> None:
         self._class = tqdm_class
         self._bars: list[Any] = []
-        self._keys: list[int] = []
+        self._rows: list[Row] = []  # those on show; bars beyond them are hidden until there are as many rows again
 
     def draw(self, rows: Sequence[Row]) -> None:
-        while len(self._bars) > len(rows):
-            gone = self._bars.pop()
-            gone.total = None  # it is taken away, not cut short: a widget would turn red and stay
-            gone.close()
-        for bar, row, key in zip(self._bars, rows, self._keys, strict=False):
-            if row.view.key != key:
+        for bar in self._bars[len(rows) : len(self._rows)]:
+            _show(bar, False)
+        for position, row in enumerate(rows):
+            if position == len(self._bars):
+                self._bars.append(self._new(row, position))
+                continue
+            bar = self._bars[position]
+            if position >= len(self._rows):
+                _show(bar, True)
+            if position >= len(self._rows) or self._rows[position].view.key != row.view.key:
                 bar.reset(total=row.view.total)  # a widget learns its full width from this alone
             bar.total, bar.n = row.view.total, row.view.stands_at
             bar.bar_format = _format(row, "{bar}")
             bar.refresh()
-        for row in rows[len(self._bars) :]:
-            self._bars.append(self._new(row, len(self._bars)))
-        self._keys = [row.view.key for row in rows]
+        self._rows = [*rows]
 
     def close(self) -> None:
-        for bar in self._bars:
-            bar.leave = True
+        for bar, row in zip(self._bars, self._rows, strict=False):
+            bar.total, bar.leave = None, True  # it is not cut short: a widget would turn red
+            bar.close()
+            if hasattr(bar, "container"):
+                bar.display(bar_style=_STYLES[row.view.outcome], check_delay=False)
+        for bar in self._bars[len(self._rows) :]:
+            bar.total, bar.leave = None, False
             bar.close()
 
     def _new(self, row: Row, position: int) -> Any:
-        return self._class(
+        bar = self._class(
             total=row.view.total,
             initial=row.view.stands_at,
             bar_format=_format(row, "{bar}"),
@@ -119,6 +128,22 @@ class _OwnBars:
             miniters=1,
             leave=False,
         )
+        if hasattr(bar, "container"):  # with `ncols` for this, the text that stands for the widget could not be made
+            bar.container.layout.width, bar.container.layout.display = "100%", "inline-flex"
+            bar.container.children[1].layout.flex = "2"
+        return bar
+
+
+# How the widgets of ipywidgets are coloured.
+_STYLES = {None: "", "done": "success", "stopped": "warning", "interrupted": "danger", "error": "danger"}
+
+
+def _show(bar: Any, shown: bool) -> None:
+    """Show or hide a bar; one that cannot be hidden is emptied."""
+    if hasattr(bar, "container"):
+        bar.container.layout.display = "inline-flex" if shown else "none"
+    elif not shown:
+        bar.clear()
 
 
 def _format(row: Row, bar: str) -> str:

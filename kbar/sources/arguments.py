@@ -108,7 +108,12 @@ def check_iterable(iterable: object, *methods: str) -> None:
 def length(iterable: Any, initial: int) -> int | None:
     """How many items there are, `initial` ones and those of `iterable`; None if it does not know how many it has."""
     cardinality = getattr(iterable, "cardinality", None)  # a method of tf.data's; negative if unknown
-    for ask in (lambda: len(iterable), lambda: cardinality() if callable(cardinality) else cardinality):
+    asks = (
+        lambda: len(iterable),
+        lambda: cardinality() if callable(cardinality) else cardinality,
+        lambda: operator.length_hint(iterable, -1),
+    )
+    for ask in asks:
         try:
             found = known(ask())
         except Exception as error:  # an iterable may say in any way that it has no length

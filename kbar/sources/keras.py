@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from ..core.outcome import outcome_of
 from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
-from ..options import MetricsSpec, Options, RendererSpec
+from ..options import MetricsSpec, Options, RendererSpec, options_of
 from ..system.warnings import failure
 from . import arguments
 from .arguments import PerUnit
@@ -52,11 +53,13 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     context manager, which ends the bars of a `fit` that an exception has ended.
 
     Args:
-        renderer: ``"auto"`` (rich on a terminal, widgets in a notebook, else log lines; the
+        renderer: ``"auto"`` (rich on a terminal, HTML in a notebook, else log lines; the
             environment variable ``KBAR_RENDERER`` overrides it), ``"rich"``, ``"tqdm"``,
-            ``"log"``, ``"none"``, the name of an installed plug-in, a `Renderer`, or a list.
+            ``"html"``, ``"log"``, ``"none"``, the name of an installed plug-in, a `Renderer`, or a list.
+        label: what the bar of each run is called instead of ``fit``, ``evaluate`` or ``predict``, to tell apart
+            runs in threads, folds or trials.
         throttle: when to draw between a stage's beginning and end, for every renderer that has
-            no throttle of its own: `every`, `always`, `never`, or a callable ``Tick -> bool``.
+            no throttle of its own: `every`, `always`, `never`, seconds, or a callable ``Tick -> bool``.
         metrics: names or patterns (``["loss", "val_*"]``) of the metrics to show, in that order;
             or new names for some of them (``{"classification_head_accuracy": "cls acc"}``), which
             leaves the others as they are and may also stand in the list; if None, as the stage
@@ -67,8 +70,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
             anything (``{"tokens": 65_536}``); 0 for no such rate. If None, as many as Keras knows
             of, where there is space for it.
         leave: what stays on screen: ``"epochs"`` (a line for each epoch, and the last state),
-            ``"run"`` (the last state) or ``"none"``; if None, as the stage around it does, or
-            ``"epochs"``.
+            ``"run"`` (the last state) or ``"none"``; True is ``"epochs"``, False ``"none"``; if None, as the
+            stage around it does, or ``"epochs"``.
         capture: whether prints are kept apart from bars: bars are taken away before something is
             printed to `sys.stdout` or `sys.stderr`, and log lines there begin at the beginning of
             a line. If False, these streams are left alone.
@@ -79,6 +82,8 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         log_file: a path that lines are appended to besides: of JSON, where it ends in ``.jsonl``,
             as `JsonLinesRenderer` writes them, else for people, as `LogRenderer` does; at every
             tenth of a stage, at most one a second, at least one a minute.
+        disable: whether nothing is shown of this bar and of all within it, whatever these ask for; logs are written.
+            ``renderer="none"`` does the same, and ``KBAR_DISABLE=1`` in the environment for all bars.
 
     Raises:
         TypeError, ValueError: naming the argument, what was given and what is allowed.
@@ -89,20 +94,29 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         self,
         renderer: RendererSpec = "auto",
         *,
+        label: str | None = None,
         throttle: ThrottleSpec | None = None,
         metrics: MetricsSpec | None = None,
         formats: Mapping[str, str] | None = None,
         samples_per_step: PerUnit = None,
-        leave: Leave | None = None,
+        leave: Leave | bool | None = None,
         capture: bool = True,
         pacing: bool | None = None,
         summary: bool | None = None,
         log_file: str | os.PathLike[str] | None = None,
+        disable: bool = False,
+        **unknown: Any,
     ) -> None:
         super().__init__()
-        self._options = Options(renderer, throttle, metrics, formats, leave, capture, pacing, summary, log_file)
-        self._per_step = arguments.per_unit("samples_per_step", samples_per_step)
-        self._runs = Runs()
+        if unknown:
+            options_of(unknown)  # type: ignore[arg-type]  # it raises an error that says what there is instead
+        self._options = Options(
+            renderer, throttle, metrics, formats, leave, capture, pacing, summary, log_file, disable
+        )
+        self._runs = Runs(
+            None if label is None else arguments.text("label", label),
+            arguments.per_unit("samples_per_step", samples_per_step),
+        )
 
     @property
     def async_safe(self) -> bool:
@@ -115,7 +129,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is a new bar with the same options; the model in particular is not its to copy.
-        return {**self.__dict__, "_model": None, "params": None, "_runs": Runs()}
+        return {**self.__dict__, "_model": None, "params": None, "_runs": copy.copy(self._runs)}
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -210,7 +224,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def _begin(self, kind: str, unit: str, total: str) -> None:
         params = self.params or {}
         counted, steps = arguments.known(params.get(total)), arguments.known(params.get("steps"))
-        self._runs.begin(kind, unit, counted, steps, self._options, self._per_step)
+        self._runs.begin(kind, unit, counted, steps, self._options)
 
 
 def _computes_on_accelerator() -> bool:

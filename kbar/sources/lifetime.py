@@ -226,12 +226,18 @@ class Call:
     and its `CallbackList` is released together with the exception. This object refers to neither, as that would keep
     the model and its data alive.
 
+    Args:
+        hooks: the `CallbackList`.
+        frame: the frame of one of Keras's functions that the method calls, or the method's own.
+        kind: ``fit``, ``evaluate`` or ``predict``.
+
     Attributes:
         validates: whether an epoch, by its number from 0, has a validation.
         batch_size: how many samples a step has; 0 if unknown.
     """
 
-    def __init__(self, hooks: object, frame: FrameType) -> None:
+    def __init__(self, hooks: object, frame: FrameType, kind: str) -> None:
+        self.kind = kind
         self._hooks = on_release(hooks, lambda _: None)
         method, outside = None, frame
         while outside.f_back and _is_keras(outside):

@@ -92,6 +92,11 @@ class Run:
             self.display.finish_epoch(self.stage, logs, hold=hold, counts=not self._was_cut)
 
 
+def _is_untouched(stage: Stage) -> bool:
+    """Whether nothing has happened since `stage` began."""
+    return stage.done == stage.counts.initial and not stage.children and not stage.has_epochs
+
+
 class _NoRun:
     """Stands for the innermost run where there is none."""
 
@@ -101,23 +106,23 @@ class _NoRun:
 class Runs:
     """The runs that one bar shows at the same time: a callback may evaluate within a fit.
 
+    Args:
+        label: what their bars are called; None for what they are.
+        per_step: what a step consists of, as the user says; None if that is for the data to say.
+
     Attributes:
         top: the innermost run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, label: str | None = None, per_step: dict[str, float] | None = None) -> None:
+        self._label, self._per_step = label, per_step
         self.top: Any = _NoRun()  # a `Run` or `_NoRun`, so that the batch hooks need no check for None
         self._open: list[Run] = []  # outermost first
 
-    def begin(
-        self,
-        kind: str,
-        unit: str,
-        total: int | None,
-        steps: int | None,
-        options: Options,
-        per_step: dict[str, float] | None,
-    ) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "top": _NoRun(), "_open": []}  # a copy has no runs yet
+
+    def begin(self, kind: str, unit: str, total: int | None, steps: int | None, options: Options) -> None:
         """Begin a run; if another `ProgressBar` has begun it already, only add targets to its stage."""
         found = callback_list()
         if found:
@@ -125,14 +130,15 @@ class Runs:
             running = next(same, None)
         else:
             running = self.top.stage if self.top.kind == kind else None
-        if running and (running.label != kind or running.untouched):
+        if running and (_is_untouched(running) or (isinstance(running.owner, Call) and running.owner.kind != kind)):
             current().add_targets(running, options)
             return
         if running:  # a loop that calls the hooks itself, left by an exception and begun again
             current().end(running, "error")
-        call = Call(*found) if found else None
-        stage = current().begin(kind, unit=unit, total=total, options=options, owner=call)
-        self._open = [*(r for r in self._open if not r.stage.outcome), Run(kind, stage, call, steps, per_step)]
+        call = Call(*found, kind) if found else None
+        stage = current().begin(self._label or kind, unit=unit, total=total, options=options, owner=call)
+        run = Run(kind, stage, call, steps, self._per_step)
+        self._open = [*(r for r in self._open if not r.stage.outcome), run]
         self.top = self._open[-1]
 
     def find(self, *kinds: str) -> Run | None:

@@ -61,6 +61,21 @@ class Block:
         self._stage: Stage | None = None
         self._over = False
 
+    @property
+    def label(self) -> str:
+        """What the bar is called; it may change at any time.
+
+        Raises:
+            TypeError: when set to what is no string.
+        """
+        return self._label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._label = arguments.text("label", label)
+        if self._stage:
+            self._stage.rename(label)
+
     def __enter__(self) -> Self:
         if self._stage:
             raise RuntimeError(f"{self._label!r} has begun already; make another one for another block")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -56,6 +56,12 @@ def track(
     return Track(iterable, label, total, first, unit, tuple(parts.items()), options_of(options))
 
 
+async def _one_by_one(items: Iterable[T]) -> AsyncIterator[T]:
+    """The items for a loop by ``async for``."""
+    for item in items:
+        yield item
+
+
 class Track(Logs, Generic[T]):
     """An iterable with a bar around each loop over it; see `track`."""
 
@@ -78,15 +84,42 @@ class Track(Logs, Generic[T]):
         self._in_block = False
         self._loops: list[tuple[Feed[T], Stage]] = []  # those in the block that are not over
 
+    @property
+    def label(self) -> str:
+        """What the bar is called; it may change at any time.
+
+        Raises:
+            TypeError: when set to what is no string.
+        """
+        return self._label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._label = arguments.text("label", label)
+        if self._latest:
+            self._latest.rename(label)
+
+    def __len__(self) -> int:
+        return len(self._iterable)  # type: ignore[arg-type]  # it raises the error that says so
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._iterable  # type: ignore[operator]  # likewise
+
+    def __reversed__(self) -> Iterator[T]:
+        items = cast("Sequence[T]", self._iterable)
+        total = self._initial + len(items) if self._total is None else self._total
+        loop = Track(reversed(items), self._label, total, self._initial, self._unit, self._per_unit, self._options)
+        return iter(loop)
+
     def __iter__(self) -> Iterator[T]:
         if not any(hasattr(self._iterable, method) for method in ("__iter__", "__getitem__")):
             raise TypeError(f"loop over these items by `async for`; {self._iterable!r:.100} has no others")
         return Feed(self._begin).items(cast("Iterable[T]", self._iterable))
 
     def __aiter__(self) -> AsyncIterator[T]:
-        if not hasattr(self._iterable, "__aiter__"):
-            raise TypeError(f"loop over these items by a plain `for`; {self._iterable!r:.100} has no others")
-        return AsyncItems(self._iterable.__aiter__(), self._begin)
+        plain = not isinstance(self._iterable, AsyncIterable)
+        items = _one_by_one(cast("Iterable[T]", self._iterable)) if plain else self._iterable
+        return AsyncItems(cast("AsyncIterable[T]", items).__aiter__(), self._begin)
 
     def __enter__(self) -> Self:
         self._in_block = True

@@ -1,10 +1,11 @@
-"""Detects what a stream leads to: a terminal, a notebook or neither."""
+"""Detects what a stream leads to: a terminal, a notebook or neither. See docs/consoles.md for a table."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import IO, Literal
+import threading
+from typing import IO, Any, Literal
 
 from .descriptor import FileId, file_id
 
@@ -13,14 +14,51 @@ Surface = Literal["terminal", "notebook", "plain"]
 
 def surface(stream: IO[str] | None) -> Surface:
     """What `stream` leads to: bars can be redrawn on a terminal and in a notebook, nowhere else."""
-    if _in_notebook():
-        return "notebook"
-    if os.environ.get("TERM") in ("dumb", "unknown"):
+    if _in_kernel():
+        return "plain" if _shows_text_only() else "notebook"
+    if os.environ.get("TERM") in ("dumb", "unknown") or _in_command_of_a_cell():
         return "plain"
     try:
         return "terminal" if stream is not None and stream.isatty() else "plain"
     except Exception:  # only has write(), is closed, or is nobody knows what
         return "plain"
+
+
+def cell() -> object:
+    """What tells the running cell of a notebook from others; None for threads, and where there are no cells."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return getattr(shell(), "execution_count", None)
+
+
+def shell() -> Any:
+    """IPython's shell, None if there is none."""
+    # Whoever has a shell has imported IPython long before; importing it here would only cost time.
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+
+
+def _in_kernel() -> bool:
+    """Whether this process is a kernel, which clients of all kinds may show: notebooks and consoles."""
+    return "IPKernelApp" in getattr(shell(), "config", {})
+
+
+def _shows_text_only() -> bool:
+    """Whether the client that has started this kernel is a console, or cannot replace what is displayed."""
+    if "spyder_kernels" in sys.modules or "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        return True
+    parent = os.environ.get("JPY_PARENT_PID", "")  # the process of a console itself, or a notebook's server
+    try:
+        with open(f"/proc/{int(parent)}/cmdline", "rb") as file:
+            words = {os.path.basename(word.decode(errors="replace")) for word in file.read().split(b"\0")}
+    except (OSError, ValueError):  # no such process, or a system without /proc
+        return False
+    return bool(words & {"jupyter-console", "jupyter_console", "jupyter-qtconsole", "qtconsole", "console"})
+
+
+def _in_command_of_a_cell() -> bool:
+    """Whether a cell has started this process, as by ``!python train.py``: its output cannot move the cursor up."""
+    return "JPY_PARENT_PID" in os.environ and os.environ.get("TERM") == "xterm-color"
 
 
 def place(stream: IO[str] | None) -> FileId | int | None:
@@ -30,10 +68,3 @@ def place(stream: IO[str] | None) -> FileId | int | None:
         return None if os.isatty(descriptor) and os.ttyname(descriptor) == "/dev/tty" else file_id(descriptor)
     except Exception:  # whatever it is
         return id(stream)
-
-
-def _in_notebook() -> bool:
-    # A kernel has imported IPython long before; importing it here would only cost time.
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
-    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})

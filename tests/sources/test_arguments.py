@@ -43,11 +43,11 @@ def test_a_whole_number_of_any_type_is_a_count(ten: Any, clock: FakeClock, rende
         stage.total = ten
         assert (stage.done, stage.total) == (2, 10)
         assert type(stage.done) is type(stage.total) is int
-    for _ in kbar.track(iter(range(10)), "track", total=ten, renderer=renderer):
+    for _ in kbar.track(map(int, range(10)), "track", total=ten, renderer=renderer):
         pass
     with kbar.loop(epochs=ten, initial_epoch=ten / 2, renderer=renderer) as loop:
         for epoch in loop.epochs():
-            for _ in epoch.steps(iter(range(10)), total=ten):
+            for _ in epoch.steps(map(int, range(10)), total=ten):
                 pass
     assert ends(renderer, "stage") == [("stage", 2, 10, "stopped")]
     assert ends(renderer, "track") == [("track", 10, 10, "done")]

@@ -370,7 +370,7 @@ class Blocks:
 def test_the_block_of_a_track_knows_how_it_ended_with_no_frame_drawn(
     outcome: str, total: int | None, renderer: RecordingRenderer
 ) -> None:
-    items = range(10) if total else iter(range(10))
+    items = range(10) if total else map(int, range(10))
     with contextlib.suppress(Boom, KeyboardInterrupt), kbar.track(items, renderer=renderer) as t:
         getattr(Blocks, outcome)(t)
     assert outcomes(renderer) == [("track", 10 if outcome == "done" else 2, outcome)]
@@ -571,7 +571,7 @@ def by_an_outer_loop(renderer: Any) -> object:
     held = []
     for i in kbar.track(range(3), "outer", renderer=renderer):
         if i == 2:
-            held.append(iter(kbar.track(iter(range(10)), "inner", total=10)))
+            held.append(iter(kbar.track(map(int, range(10)), "inner", total=10)))
             assert [next(held[0]) for _ in range(3)] == [0, 1, 2]
     return held
 
@@ -621,7 +621,7 @@ def test_a_loop_of_unknown_length_within_a_stage_that_ends_is_stopped(
     clock: FakeClock, renderer: RecordingRenderer
 ) -> None:
     with kbar.stage("outer", renderer=renderer):
-        items = iter(kbar.track(iter(range(10)), "inner"))
+        items = iter(kbar.track(map(int, range(10)), "inner"))
         assert [next(items) for _ in range(3)] == [0, 1, 2]
     clock.advance(0.2)
     assert outcomes(renderer) == [("inner", 2, "stopped"), ("outer", 0, "done")]

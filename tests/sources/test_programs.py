@@ -119,7 +119,7 @@ class Program(threading.Thread):
                 assert self.commands.get() == ("handled",)
 
     def track(self, label: str, count: int, known: bool) -> None:
-        items = range(count) if known else iter(range(count))
+        items = range(count) if known else map(int, range(count))
         for _ in kbar.track(items, label, **self.options()):
             if self.block() == "break":
                 break
@@ -143,7 +143,7 @@ class Program(threading.Thread):
                     self.epochs.pop()
 
     def steps(self, label: str, count: int, known: bool) -> None:
-        for _ in self.epochs[-1].steps(range(count) if known else iter(range(count)), label):
+        for _ in self.epochs[-1].steps(range(count) if known else map(int, range(count)), label):
             if self.block() == "break":
                 break
 

@@ -85,7 +85,7 @@ def test_asynchronous_items_may_be_resumed(clock: FakeClock, renderer: Recording
 def test_the_whole_length_is_that_of_the_items_and_those_before(clock: FakeClock, renderer: RecordingRenderer) -> None:
     for _ in kbar.track(range(3), "known", initial=7, renderer=renderer):
         pass
-    for _ in kbar.track(iter(range(3)), "unknown", initial=7, renderer=renderer):
+    for _ in kbar.track(map(int, range(3)), "unknown", initial=7, renderer=renderer):
         pass
     assert [e.stage.total for e in renderer.events if e.kind == "begin"] == [10, None]
     assert ends(renderer) == [("known", 10, 10, "done"), ("unknown", 10, 10, "done")]

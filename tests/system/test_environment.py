@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 
 from kbar import renderers
 from kbar.system.environment import surface
+from kbar.system.warnings import KbarWarning
 from kbar.testing import VirtualTerminal
 
 
@@ -49,9 +51,43 @@ def test_a_terminal_gets_rich_unless_it_is_a_dumb_one(monkeypatch: pytest.Monkey
     assert type(renderers.create("auto")).__name__ == "LogRenderer"
 
 
-def test_a_notebook_gets_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_gets_html(monkeypatch: pytest.MonkeyPatch) -> None:
     in_a_notebook(monkeypatch)
-    assert type(renderers.create("auto")).__name__ == "TqdmRenderer"
+    for name in ("auto", "rich", "html"):
+        assert type(renderers.create(name)).__name__ == "HtmlRenderer"
+    assert type(renderers.create("tqdm")).__name__ in ("TqdmRenderer", "HtmlRenderer")
+    monkeypatch.setenv("KBAR_RENDERER", "log")
+    assert type(renderers.create("auto")).__name__ == "LogRenderer"
+
+
+@pytest.mark.parametrize(
+    "what", ["spyder", "databricks", pytest.param("console", marks=pytest.mark.slow), "command of a cell"]
+)
+def test_what_shows_text_only_gets_lines(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if what == "command of a cell":
+        monkeypatch.setattr(sys, "stdout", VirtualTerminal())
+        monkeypatch.setenv("TERM", "xterm-color")
+        monkeypatch.setenv("JPY_PARENT_PID", "1")
+    else:
+        in_a_notebook(monkeypatch)
+    if what == "spyder":
+        monkeypatch.setitem(sys.modules, "spyder_kernels", ModuleType("spyder_kernels"))
+    elif what == "databricks":
+        monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "15.4")
+    elif what == "console":
+        with subprocess.Popen([sys.executable, "-c", "input()", "jupyter-console"], stdin=subprocess.PIPE) as process:
+            monkeypatch.setenv("JPY_PARENT_PID", str(process.pid))
+            assert surface(sys.stdout) == "plain"
+            process.communicate(b"\n")
+        return
+    assert surface(sys.stdout) == "plain"
+    assert type(renderers.create("auto")).__name__ == "LogRenderer"
+
+
+def test_html_without_a_notebook_is_what_auto_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", VirtualTerminal())
+    with pytest.warns(KbarWarning, match="no notebook"):
+        assert type(renderers.create("html")).__name__ == "RichRenderer"
 
 
 def test_the_environment_overrides_auto_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

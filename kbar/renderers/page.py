@@ -1,0 +1,230 @@
+"""A run as HTML: bars, tables of results, and curves, without a script and readable without its style."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+
+from ..core.best import best_of
+from ..core.snapshot import StageView
+from ..core.text import clean, count, data_fact, duration, eta, number, percentage, rate, step_fact, took
+
+_LATEST = 12  # rows of a table while the run goes on, and those that are not folded afterwards
+_MOST_ROWS = 2000  # rows that are kept
+_MOST_COLUMNS = 24  # metrics in a table
+_MOST_BARS = 20
+_CURVES = 8  # at most
+_POINTS = 800  # of all curves together
+
+STYLE = """
+.kbar { font: 13px/1.45 system-ui, sans-serif; overflow-x: auto;
+  --run: #1976d2; --done: #2e7d32; --stop: #9a6700; --fail: #c62828; --val: #c05a00 }
+[data-jp-theme-light=false] .kbar, .vscode-dark .kbar, [theme=dark] .kbar, .kbar.dark {
+  --run: #64b5f6; --done: #66bb6a; --stop: #e0a93b; --fail: #ef7070; --val: #ffab5e }
+.kbar table { border-collapse: collapse; border: 0; margin: 2px 0 6px; color: inherit; background: none;
+  font-variant-numeric: tabular-nums }
+.kbar td, .kbar th { padding: 1px 7px 1px 0; border: 0; text-align: right; white-space: nowrap;
+  background: none; color: inherit }
+.kbar .l { text-align: left } .kbar .t { text-align: left; font-weight: 600 } .kbar .m { opacity: .72 }
+.kbar i { display: block; width: 220px; height: 11px; border-radius: 2px; background: #8884; overflow: hidden }
+.kbar i b { display: block; height: 100%; background: var(--run) }
+.kbar .done i b { background: var(--done) } .kbar .stopped i b { background: var(--stop) }
+.kbar .interrupted i b, .kbar .error i b { background: var(--fail) }
+.kbar em { font-style: normal } .kbar .stopped em { color: var(--stop) }
+.kbar .interrupted em, .kbar .error em { color: var(--fail) }
+.kbar i b.u { width: 25%; animation: kbar 2s linear infinite alternate }
+@keyframes kbar { to { margin-left: 75% } }
+.kbar .r th { border-bottom: 1px solid #8886; font-weight: 600 } .kbar .r td b { font-weight: 700 }
+.kbar .c { display: inline-block; width: 200px; margin: 0 14px 6px 0; vertical-align: top; white-space: nowrap }
+.kbar svg { display: block; width: 200px; height: 60px; background: #8881 }
+.kbar polyline { fill: none; stroke: var(--run); stroke-width: 1.6; vector-effect: non-scaling-stroke }
+.kbar polyline.v { stroke: var(--val) } .kbar .c .v { color: var(--val) } .kbar .c .w { color: var(--run) }
+""".replace("\n", "")
+
+_PAGE_STYLE = """
+body { margin: 2em; background: #fff; color: #111 } .kbar { margin-top: 1em } .m { opacity: .72; margin-top: 0 }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #ddd }
+  body .kbar { --run: #64b5f6; --done: #66bb6a; --stop: #e0a93b; --fail: #ef7070; --val: #ffab5e } }
+""".replace("\n", "")
+
+
+@dataclass
+class Results:
+    """The results of the units of one stage: its epochs, or the stages within it.
+
+    Attributes:
+        title: what they are results of.
+        unit: what each of them is.
+        rows: the latest ones.
+        metrics: the values of each metric in these rows, None where there is none.
+        left_out: how many earlier ones are no longer in `rows`.
+    """
+
+    title: str
+    unit: str
+    rows: list[StageView] = field(default_factory=list)
+    metrics: dict[str, list[object]] = field(default_factory=dict)
+    left_out: int = 0
+
+    def add(self, row: StageView) -> None:
+        """Add the next one."""
+        for name, value in row.metrics:
+            self.metrics.setdefault(name, [None] * len(self.rows)).append(value)
+        self.rows.append(row)
+        for values in self.metrics.values():
+            values += [None] * (len(self.rows) - len(values))
+        if len(self.rows) > _MOST_ROWS:
+            self.left_out += 1
+            for kept in (self.rows, *self.metrics.values()):
+                del kept[0]  # type: ignore[attr-defined]  # mypy takes the union of these lists for an object
+
+
+def html(stages: Sequence[StageView], results: Sequence[Results], *, over: bool) -> str:
+    """The run as one element.
+
+    Args:
+        stages: the stages in the picture, outermost first.
+        results: what is shown in tables.
+        over: whether the run is over; all rows are shown then, the earlier ones folded.
+    """
+    tables = [_results(each, over) for each in results if each.rows]
+    return f'<div class="kbar"><style>{STYLE}</style>{_bars(_in_step(stages))}{"".join(tables)}</div>'
+
+
+def document(title: str, bodies: Sequence[str]) -> str:
+    """A whole page of these elements, in the colours that the reader's system prefers."""
+    head = f"<meta charset=utf-8><title>{_text(title)}</title><style>{_PAGE_STYLE}</style>"
+    return f"<!DOCTYPE html><html lang=en><head>{head}</head><body>{''.join(bodies)}</body></html>\n"
+
+
+def line(text: str) -> str:
+    """A line of text below an element."""
+    return f'<div class="kbar m">{_text(text)}</div>'
+
+
+def _in_step(stages: Sequence[StageView]) -> list[StageView]:
+    """The stages with all clocks as of the last full second, so that they change together once a second."""
+    since = round(stages[0].elapsed, 3) % 1.0 if stages and not stages[0].outcome else 0.0
+
+    def earlier(seconds: float) -> float:
+        return max(0.0, seconds - since)
+
+    return [
+        replace(
+            view,
+            elapsed=view.elapsed if view.outcome else earlier(view.elapsed),
+            remaining=None if view.remaining is None else view.remaining + since,
+            running=earlier(view.running),
+            waiting=earlier(view.waiting),
+        )
+        for view in stages
+    ]
+
+
+def _text(text: object) -> str:
+    return escape(clean(text))
+
+
+def _bars(stages: Sequence[StageView]) -> str:
+    shown = stages if len(stages) <= _MOST_BARS else [*stages[: _MOST_BARS // 2], *stages[-_MOST_BARS // 2 :]]
+    rows = [_bar(view) for view in shown]
+    if len(stages) > len(shown):
+        left_out = f'<tr><td class="t">… {len(stages) - len(shown)} more</td></tr>'
+        rows.insert(_MOST_BARS // 2, left_out)
+    return f"<table>{''.join(rows)}</table>" if rows else ""
+
+
+def _bar(view: StageView) -> str:
+    fraction = view.fraction
+    if fraction is None:
+        fill = '<b class="u"></b>' if view.outcome is None else '<b style="width:100%"></b>'
+    else:
+        fill = f'<b style="width:{100 * fraction:.4g}%"></b>'
+    remaining = "" if view.outcome else eta(view.remaining, view.uncertain)
+    note = view.note or (" ".join(data_fact(view)).strip() or step_fact(view) if not view.outcome else "")
+    metrics = "&ensp;".join(f'<span class="m">{_text(n)}</span> {_text(number(v))}' for n, v in view.metrics)
+    cells = [
+        f'<td class="t">{"&emsp;" * min(view.depth, 8)}{_text(view.title)}</td>',
+        f"<td><i>{fill}</i></td>",
+        f"<td>{percentage(view)}</td>",
+        f"<td><em>{_text(count(view).strip())}</em></td>",
+        f'<td class="m">{_text(rate(view.rate, view.unit))}</td>',
+        f'<td class="m l">{duration(view.elapsed)}{f" eta {remaining}" if remaining else ""}</td>',
+        f'<td class="l">{metrics}{f" {_text(note)}" if note else ""}</td>',
+    ]
+    return f'<tr class="{view.outcome or "run"}">{"".join(cells)}</tr>'
+
+
+def _results(results: Results, over: bool) -> str:
+    best = {name: best_of(name, values) for name, values in results.metrics.items()}
+    table = _table(results, best, 0 if over else max(0, len(results.rows) - _LATEST))
+    left_out = len(best) - _MOST_COLUMNS
+    more = f'<div class="m">{left_out} more metrics</div>' if left_out > 0 else ""
+    if over and len(results.rows) > _LATEST:
+        summary = f"{results.left_out + len(results.rows)} {_text(results.unit)}s"
+        table = f"<details><summary>{summary}</summary>{table}</details>"
+    return f"{table}{more}{_curves(results, best)}"
+
+
+def _table(results: Results, best: Mapping[str, int | None], first: int) -> str:
+    """The rows from the one with index `first` on."""
+    columns = dict(itertools.islice(results.metrics.items(), _MOST_COLUMNS))
+    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
+    lines = []
+    for i, row in enumerate(results.rows[first:], first):
+        cells = [_cell(values[i], bold=best[name] == i) for name, values in columns.items()]
+        early = "" if row.outcome in ("done", None) else f" <em>{_text(count(row).strip())}</em>"
+        kind = f' class="{row.outcome}"' if early else ""
+        title = f'<td class="l">{_text(row.title)}{early}<td class="m">{took(row.elapsed)}'
+        lines.append(f"<tr{kind}>{title}{''.join(cells)}")
+    return f'<table class="r"><tr><th class="l">{_text(results.unit)}<th>took{head}{"".join(lines)}</table>'
+
+
+def _cell(value: object, *, bold: bool) -> str:
+    text = "" if value is None else _text(number(value))
+    return f"<td><b>{text}</b>" if bold else f"<td>{text}"
+
+
+def _curves(results: Results, best: Mapping[str, int | None]) -> str:
+    """A curve for each metric, its validation in the same axes."""
+    if len(results.rows) < 2:
+        return ""
+    names = [name for name in best if not (name.startswith("val_") and name[4:] in best)][:_CURVES]
+    points = min(100, _POINTS // max(1, len(best)))
+    pairs = ([(each, results.metrics[each]) for each in (name, f"val_{name}") if each in best] for name in names)
+    return "".join(_curve(pair, best, points) for pair in pairs)
+
+
+def _curve(series: Sequence[tuple[str, list[object]]], best: Mapping[str, int | None], points: int) -> str:
+    drawn = [(name, found) for name, values in series if (found := _numbers(values))]
+    known = [value for _, found in drawn for _, value in found]
+    if len(known) < 2:
+        return ""
+    last, low, high = len(series[0][1]) - 1, min(known), max(known)
+    lines, heads, facts = [], [], []
+    for kind, (name, found) in zip("wv", drawn):  # noqa: B905  # there may be one only
+        shape = _polyline(found, last, low, high, points)
+        lines.append(f'<polyline class="{kind}" points="{shape}"/>')
+        heads.append(f'<span class="{kind}">{_text(name)}</span>')
+        top = dict(found).get(best[name] or 0)
+        end = "" if top is None else f", best {number(top)}"
+        facts.append(f'<div class="m">{number(found[0][1])} → {number(found[-1][1])}{end}</div>')
+    svg = f'<svg viewBox="-10 -5 1020 110" preserveAspectRatio="none">{"".join(lines)}</svg>'
+    return f'<div class="c">{" ".join(heads)}{svg}{"".join(facts)}</div>'
+
+
+def _numbers(values: Sequence[object]) -> list[tuple[int, float]]:
+    """The values that can be drawn, each with its index."""
+    return [(i, float(v)) for i, v in enumerate(values) if isinstance(v, (int, float)) and abs(v) < math.inf]
+
+
+def _polyline(found: Sequence[tuple[int, float]], last: int, low: float, high: float, points: int) -> str:
+    """The values as points between (0, 0) and (1000, 100), at most so many and the last."""
+    step = max(1, -(-len(found) // max(2, points)))
+    chosen = [*found[::step], *(found[-1:] if (len(found) - 1) % step else ())]
+    span = high - low
+    shape = ((1000 * i / last, 100 * (high - value) / span if span else 50) for i, value in chosen)
+    return " ".join(f"{x:.0f},{y:.0f}" for x, y in shape)
