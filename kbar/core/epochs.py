@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,31 @@ class Outlook:
     left: float
     later: float
     share: float
+
+
+class Ends:
+    """Where phases of one label ended, as shares of their totals: a loop may be left early in each epoch.
+
+    A phase is expected to end where those of earlier epochs did that got as far as it has; else at its total. Each of
+    them counts half as much as the one after it.
+    """
+
+    def __init__(self) -> None:
+        self._shares: deque[float] = deque(maxlen=5)
+
+    def add(self, position: float, total: int | None) -> None:
+        """Record that a phase ended at `position`, of `total` units."""
+        if total:
+            self._shares.append(min(1.0, position / total))
+
+    def expected(self, total: int, done: int) -> float:
+        """The position, in units, at which a phase that has `done` of `total` units is expected to end."""
+        known = [(share, 2.0**age) for age, share in enumerate(self._shares) if share * total > done]
+        return total * sum(share * weight for share, weight in known) / sum(w for _, w in known) if known else total
+
+    def share(self, position: float, total: int) -> float:
+        """The share of a phase that is done at `position`; that a single one was left early does not count."""
+        return min(1.0, position / ((max(self._shares) or 1.0) * total if len(self._shares) > 1 else total or 1))
 
 
 class EpochForecast:

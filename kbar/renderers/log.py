@@ -126,4 +126,4 @@ def _happened(kind: EventKind, stage: StageView) -> list[str]:
 
 
 def _field(name: str, text: str) -> str:
-    return f"{name}={text}" if text else ""
+    return f"{name}={text.replace(' ', '_')}" if text else ""
