@@ -177,7 +177,8 @@ class Forecast:
     def _outlook(self, now: float, phases: Sequence[Forecast]) -> Outlook | None:
         """What is expected of the running epoch, and of those to come."""
         running = [phase._as_phase(now) for phase in phases if phase._counts.ended is None]
-        return self._epochs.outlook(max(0.0, self.epoch_elapsed(now)), running)
+        total, done = self._counts.total, self._counts.done
+        return self._epochs.outlook(max(0.0, self.epoch_elapsed(now)), running, max(0, total - done - 1) if total else 0)
 
     def _as_phase(self, now: float) -> RunningPhase:
         counts, total = self._counts, self._counts.total
@@ -208,10 +209,9 @@ class Forecast:
         done = self._counts.done
         if not self.has_epochs:
             return self._estimate_by_steps(now, max(0.0, self._ends.expected(total, done) - done), inner)
-        left = max(0, total - done)
         if ahead is None:
             return None
-        return ahead.left + ahead.later * (left - 1) if left else 0.0
+        return ahead.left + ahead.later if total > done else 0.0
 
     def _estimate_by_steps(self, now: float, left: float, inner: Forecast | None) -> float | None:
         known = self._pace.remaining(now, left)

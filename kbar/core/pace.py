@@ -95,6 +95,11 @@ class Pace:
         """Seconds between two landings, typically; 0 before anything is known."""
         return self._sums.seconds / self._sums.intervals if self._sums.intervals else 0.0
 
+    @property
+    def units(self) -> float:
+        """Units of an execution, typically; 0 before anything is known."""
+        return self._sums.units / self._sums.intervals if self._sums.intervals else self.first[1] if self.first else 0.0
+
     def _lost(self, running: float = 0.0) -> tuple[float, float]:
         """Seconds a unit that stalls cost, and their error; also in an execution that has run for `running` seconds."""
         compiled = self.first[0] if self.first and self.stalls(self.first[0]) else 0.0
