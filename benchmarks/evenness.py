@@ -12,6 +12,11 @@ count, or the percentage where steps land more than two seconds apart. For each:
   ahead   by how much the count was above the truth at most, in percent of the total
   eta     mean error of the remaining time where it is shown, in percent of the run
   shown   share of the run for which a remaining time is shown, in percent
+
+Whole runs have several epochs, validation and checkpoints. Of them, eta and shown are those of the run's own bar, which
+only some bars have, and instead of the others:
+
+  bar     mean difference between the share that the run's bar shows and the share of the time, in percent
 """
 
 from __future__ import annotations
@@ -21,7 +26,6 @@ import bisect
 import itertools
 import json
 import math
-import random
 import re
 import statistics
 import sys
@@ -31,43 +35,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from _traces import RUNS, STAGES, Epoch
+
 BARS = ("keras", "tqdm.keras", "rich", "fastprogress", "alive", "kbar-rich", "kbar-tqdm")
-Trace = list[tuple[float, int]]  # seconds, and how many steps are done after them
-
-
-def uneven(count: int, mean: float, sigma: float, seed: int, steps: int = 1) -> Trace:
-    """Steps whose times are distributed log-normally, as those of batches of different length."""
-    chance = random.Random(seed)  # noqa: S311  # the same for all bars
-    return [(min(1.5, chance.lognormvariate(math.log(mean) - sigma**2 / 2, sigma)), steps) for _ in range(count)]
-
-
-def stalling(count: int, each: float, every: int, stall: float) -> Trace:
-    """Every so many steps there is no data for so many seconds."""
-    return [(each + (stall if i % every == every - 1 else 0.0), 1) for i in range(count)]
-
-
-TRACES: dict[str, Trace] = {
-    "steady": [(0.01, 1)] * 1200,
-    "jitter": uneven(600, 0.016, 1.2, seed=1),
-    "heavy_jitter": uneven(900, 0.012, 1.5, seed=9),
-    "lumps": [(1.0, 100)] * 12,
-    "slow_lumps": [(1.7, 50)] * 8,
-    "uneven_lumps": uneven(20, 0.6, 0.4, seed=3, steps=40),
-    "stalls": stalling(600, 0.008, 100, 1.5),
-    "short_stalls": stalling(700, 0.01, 70, 0.6),
-    "compile_first": [(4.0, 1)] + [(0.02, 1)] * 399,
-    "compile_lumps": [(4.0, 32)] + [(0.4, 32)] * 19,
-    "compile_again": [(3.0, 1)] + [(0.02, 1)] * 200 + [(3.0, 1)] + [(0.02, 1)] * 200,
-    "compile_twice": [(3.0, 1)] * 2 + [(0.02, 1)] * 600,
-    "compile_often": [(3.0 if i in (0, 20, 50, 90) else 0.02, 1) for i in range(500)],
-    "slow_down": [(0.3, 1)] * 15 + [(1.5, 1)] * 8,
-    "slower": [(0.01, 1)] * 500 + [(0.05, 1)] * 140,
-    "faster": [(0.05, 1)] * 120 + [(0.01, 1)] * 600,
-    "slow_steps": [(2.5, 1)] * 5,
-    "slow_executions": [(3.0, 8)] * 4,
-}
 
 
 # The bars; these run in a process of their own, on the terminal.
@@ -133,24 +106,45 @@ def opened(bar: str, total: int) -> tuple[Callable[[int], object], Callable[[], 
 
 
 def play(bar: str, trace: str, result: str) -> None:
-    """Plays a trace into a bar; writes when which step was done."""
+    """Plays a trace or a run into a bar; writes when how many steps of training were done, and the end."""
     import keras
 
-    total = sum(steps for _, steps in TRACES[trace])
+    epochs = RUNS.get(trace) or [Epoch(STAGES[trace])]
+    total = sum(steps for _, steps in epochs[0].train)
     found, own = callbacks(bar)
-    hooks = keras.callbacks.CallbackList(found, add_progbar=own, verbose=1, epochs=1, steps=total)
-    truth = [(time.monotonic(), 0)]
-    hooks.on_train_begin()
-    hooks.on_epoch_begin(0)
-    due, done, logs = time.monotonic(), 0, {}
-    for seconds, steps in TRACES[trace]:
+    hooks = keras.callbacks.CallbackList(found, add_progbar=own, verbose=1, epochs=len(epochs), steps=total)
+    began = due = time.monotonic()
+    truth, logs = [(began, 0)], {"loss": 1.0}
+
+    def wait(seconds: float) -> None:
+        nonlocal due
         due += seconds
         time.sleep(max(0.0, due - time.monotonic()))
-        done += steps
-        logs = {"loss": 1 / (1 + done), "mae": 0.25}
-        truth.append((time.monotonic(), done))
-        hooks.on_train_batch_end(done - 1, logs)
-    hooks.on_epoch_end(0, logs)
+
+    hooks.on_train_begin()
+    for number, epoch in enumerate(epochs):
+        hooks.on_epoch_begin(number)
+        due, done = time.monotonic(), 0
+        for seconds, steps in epoch.train:
+            wait(seconds)
+            done += steps
+            logs = {"loss": 1 / (1 + done), "mae": 0.25}
+            truth.append((time.monotonic(), number * total + done))
+            hooks.on_train_batch_end(done - 1, logs)
+        if epoch.validation:
+            batches = sum(steps for _, steps in epoch.validation)
+            hooks.set_model(SimpleNamespace(_eval_epoch_iterator=SimpleNamespace(num_batches=batches)))
+            hooks.on_test_begin()
+            done = 0
+            for seconds, steps in epoch.validation:
+                wait(seconds)
+                done += steps
+                hooks.on_test_batch_end(done - 1, logs)
+            hooks.on_test_end(logs)
+        wait(epoch.callbacks)
+        hooks.on_epoch_end(number, logs)
+    if trace in RUNS:
+        truth.append((time.monotonic(), len(epochs) * total))
     hooks.on_train_end(logs)
     Path(result).write_text(json.dumps(truth), encoding="utf-8")
 
@@ -261,9 +255,26 @@ def figures(seen: Watched, bar: str) -> dict[str, float]:
         "freeze": max(b - a for a, b in itertools.pairwise(changes)),
         "behind": behind,
         "ahead": 100
-        * max((c - _at(seen.truth, at + 0.03) / total for at, c in counts if c is not None and at >= 0), default=0),
+        * max((c - _at(seen.truth, at + 0.03) / total for at, c in counts if c is not None and at >= 0), default=0.0),
         "eta": 100 * statistics.mean(errors) if errors else math.nan,
         "shown": 100 * len(errors) / len(samples),
+    }
+
+
+def run_figures(seen: Watched, bar: str) -> dict[str, float]:
+    """Those of whole runs; NaN if the bar has none for the run."""
+    title = {"kbar-rich": "fit", "kbar-tqdm": "fit", "tqdm.keras": "Training"}.get(bar)
+    lines = [(at, line) for at, text in seen.screens for line in text.splitlines() if title and line.startswith(title)]
+    samples = [0.1 * i for i in range(int(seen.end / 0.1))]
+    found = [(at, line) for at in samples if (line := _at(lines, at))]
+    told = [(at, left) for at, line in found if (left := _remaining(line, bar)) is not None]
+    shares = [(at, float(share[1]) / 100) for at, line in found if (share := re.search(r"(\d+)\s?%", line))]
+    errors = [abs(left - (seen.end - at)) / seen.end for at, left in told]
+    off = [abs(share - at / seen.end) for at, share in shares]
+    return {
+        "eta": 100 * statistics.mean(errors) if errors else math.nan,
+        "shown": 100 * len(errors) / len(samples),
+        "bar": 100 * statistics.mean(off) if off else math.nan,
     }
 
 
@@ -301,9 +312,16 @@ def picture(watched: dict[tuple[str, str], Watched], traces: Sequence[str], bars
     )
 
 
+# The figures in a table, and how each is formatted.
+_OF_STAGES = {"cv": ".2f", "freeze": ".2f", "behind": ".2f", "ahead": ".2f", "eta": ".1f", "shown": ".0f"}
+_OF_RUNS = {"eta": ".1f", "shown": ".0f", "bar": ".1f"}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--traces", default=",".join(TRACES), help="names, separated by commas; all by default")
+    parser.add_argument(
+        "--traces", default=",".join([*STAGES, *RUNS]), help="names, separated by commas; all by default"
+    )
     parser.add_argument("--bars", default=",".join(BARS), help="likewise")
     parser.add_argument("--jobs", type=int, default=1, help="how many bars are watched at a time")
     parser.add_argument(
@@ -316,17 +334,18 @@ def main() -> None:
         return
     traces, bars = args.traces.split(","), args.bars.split(",")
     watched: dict[tuple[str, str], Watched] = {}
-    print(f"{'':16}{'':12}{'cv':>7}{'freeze':>8}{'behind':>8}{'ahead':>8}{'eta':>8}{'shown':>7}")
     with ThreadPoolExecutor(args.jobs) as pool:
         pairs = list(itertools.product(traces, bars))
+        headed = None
         for (trace, bar), seen in zip(pairs, pool.map(lambda pair: watch(pair[1], pair[0]), pairs), strict=True):
             watched[trace, bar] = seen
-            f = figures(seen, bar)
-            print(
-                f"{trace:16}{bar:12}{f['cv']:7.2f}{f['freeze']:7.2f}s{f['behind']:7.2f}s{max(0.0, f['ahead']):7.2f}%"
-                f"{f['eta']:7.1f}%{f['shown']:6.0f}%",
-                flush=True,
-            )
+            is_run = trace in RUNS
+            if headed is not is_run:
+                print(f"{'':16} {'':12}" + "".join(f"{name:>8}" for name in (_OF_RUNS if is_run else _OF_STAGES)))
+                headed = is_run
+            f = run_figures(seen, bar) if is_run else figures(seen, bar)
+            texts = (f"{f[name]:{form}}" for name, form in (_OF_RUNS if is_run else _OF_STAGES).items())
+            print(f"{trace:16} {bar:12}" + "".join(f"{text:>8}" for text in texts), flush=True)
     if args.picture:
         args.picture.write_text(picture(watched, traces[:3], bars), encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class RunningPhase:
         once: how long it has run for what later epochs do not need again, such as compiling.
         left: what it still needs, None if unknown.
         whole: what a whole phase like it takes, None if unknown.
-        share: the share of it that is done, as its own bar shows it; None if unknown.
+        share: the share of it that is done, as its own bar shows it; None if its time says that better.
     """
 
     label: str
@@ -36,13 +37,39 @@ class Outlook:
 
     Attributes:
         left: seconds that the running epoch still needs.
-        later: seconds that each later epoch takes.
+        later: seconds that the later epochs take.
         share: the share of the running epoch that is done: the shares of its phases, weighted by how long each takes.
     """
 
     left: float
     later: float
     share: float
+
+
+class Ends:
+    """Where phases of one label ended, as shares of their totals: a loop may be left early in each epoch.
+
+    A phase is expected to end where those of earlier epochs did that got as far as it has; else at its total. Each of
+    them counts half as much as the one after it.
+    """
+
+    def __init__(self) -> None:
+        self._shares: deque[float] = deque(maxlen=5)
+
+    def add(self, position: float, total: int | None) -> None:
+        """Record that a phase ended at `position`, of `total` units."""
+        if total:
+            self._shares.append(min(1.0, position / total))
+
+    def expected(self, total: int, done: int) -> float:
+        """The position, in units, at which a phase that has `done` of `total` units is expected to end."""
+        known = [(share, 2.0**age) for age, share in enumerate(self._shares) if share * total > done]
+        return total * sum(share * weight for share, weight in known) / sum(w for _, w in known) if known else total
+
+    def share(self, position: float, total: int) -> float:
+        """The share of a phase that is done at `position`; that a single one was left early does not count."""
+        whole = total * max(self._shares) if len(self._shares) > 1 else total
+        return min(1.0, position / whole) if whole else 0.0
 
 
 class EpochForecast:
@@ -59,8 +86,8 @@ class EpochForecast:
 
     def __init__(self) -> None:
         self._number = 0  # epochs that are over
-        self._paces: dict[str, Pace] = {}  # seconds an epoch, by label
-        self._phases: dict[str, float] = {}  # how many phases of each label there were in all
+        self._parts: dict[str, _Part] = {}  # by label
+        self._nesting: set[str] = set()  # the labels of phases that have had stages within their units
         self.epoch_begins()
 
     def epoch_begins(self) -> None:
@@ -68,62 +95,69 @@ class EpochForecast:
         self._over: dict[str, tuple[float, int]] = {}  # seconds and number of the running epoch's finished phases
         self._once = 0.0
 
-    def phase_over(self, label: str, seconds: float, once: float) -> None:
-        """Record a finished phase: `seconds`, plus `once` seconds that later epochs do not need again."""
+    def phase_over(self, label: str, seconds: float, once: float, nests: bool = False) -> None:
+        """Record a finished phase: `seconds`, plus `once` seconds that later epochs do not need again.
+
+        `nests` says whether other stages have run within its units, which then are of very different lengths.
+        """
         before, number = self._over.get(label, (0.0, 0))
         self._over[label] = before + seconds, number + 1
         self._once += once
+        if nests:
+            self._nesting.add(label)
 
     def epoch_over(self, took: float) -> None:
         """Record the end of the running epoch, which took `took` seconds."""
         self._over[self._BETWEEN] = self._between(took), 1
         self._number += 1
         for label, (seconds, number) in self._over.items():
-            pace = self._paces.setdefault(label, Pace(0.0, 0))
-            pace.sample(pace.at + seconds, self._number)
-            self._phases[label] = self._phases.get(label, 0.0) + number
+            self._parts.setdefault(label, _Part()).add(self._number, seconds, number)
         self.epoch_begins()
 
     @property
     def rate(self) -> float | None:
         """Epochs per second, as of late."""
-        seconds = sum(self._usual(label)[0] for label in self._paces)
+        seconds = sum(self._mean(part) for part in self._parts.values())
         return 1 / seconds if seconds > 0 else None
 
     @property
     def error(self) -> float:
         """The relative error of the rate; the time between phases counts as unknown until three epochs are over."""
-        usual = {label: self._usual(label)[0] for label in self._paces}
-        unsure = {label: pace.error for label, pace in self._paces.items() if pace.settled or label == self._BETWEEN}
-        off = sum(usual[label] * min(1.0, error) for label, error in unsure.items())
+        sure = {self._BETWEEN, *(label for label, part in self._parts.items() if part.pace.settled)}
+        off = sum(self._mean(part) * min(1.0, part.pace.error) for label, part in self._parts.items() if label in sure)
         return off * self.rate if self.rate else math.inf
 
-    def outlook(self, elapsed: float, running: Sequence[RunningPhase]) -> Outlook | None:
-        """What is expected `elapsed` seconds after the running epoch began; None before anything is known."""
+    def outlook(self, elapsed: float, running: Sequence[RunningPhase], more: int = 1) -> Outlook | None:
+        """What is expected `elapsed` seconds after the running epoch began; None before anything is known.
+
+        `more` is the number of epochs after it.
+        """
         if not self._number and not self._over and all(phase.left is None for phase in running):
             return None
         between = self._between(elapsed - sum(phase.seconds + phase.once for phase in running))
         over = {**self._over, self._BETWEEN: (between, 0)}
         by_label = {phase.label: phase for phase in reversed(running)}  # if phases with one label are nested: the outer
         whole = left = later = done = 0.0
-        for label in {*over, *by_label, *self._paces}:
+        for label in {*over, *by_label, *self._parts}:
             seconds, number = over.get(label, (0.0, 0))
             phase = by_label.get(label)
-            took, needs, is_done = self._part(label, seconds, number, phase)
+            took, needs, is_done = self._here(label, seconds, number, phase)
             whole, left, done = whole + took + needs, left + needs, done + is_done
-            later += self._later(label, took + needs, phase)
+            later += self._later(label, took + needs, phase, more)
         return Outlook(left, later, done / whole if whole else 0.0)
 
-    def _part(self, label: str, seconds: float, number: int, phase: RunningPhase | None) -> tuple[float, float, float]:
+    def _here(self, label: str, seconds: float, number: int, phase: RunningPhase | None) -> tuple[float, float, float]:
         """Seconds that the running epoch's phases of one label took, still need, and have got done.
 
         `number` of these phases are over and took `seconds`; `phase` is the running one, if any.
         """
-        usual, usual_number = self._usual(label)
-        if phase and phase.left is not None:
+        part = self._parts.get(label)
+        usual, usual_number = (part.seconds, part.number) if part and self._is_due(part) else (0.0, 0.0)
+        if phase and phase.left is not None and not (part and label in self._nesting):
             others = max(0.0, usual_number - number - 1) * usual / usual_number if usual_number else 0.0
             needs = phase.left + others
-            return seconds + phase.seconds, needs, seconds + (phase.share or 0.0) * (phase.seconds + needs)
+            took = seconds + phase.seconds
+            return took, needs, took if phase.share is None else seconds + phase.share * (phase.seconds + needs)
         took = seconds + (phase.seconds if phase else 0.0)
         complete = not phase and label != self._BETWEEN and number >= max(1.0, usual_number)
         needs = 0.0 if complete else max(0.0, usual - took)
@@ -131,23 +165,64 @@ class EpochForecast:
             return took, needs, seconds + phase.share * (phase.seconds + needs)
         return took, needs, took
 
-    def _later(self, label: str, now: float, phase: RunningPhase | None) -> float:
-        """Seconds that phases of one label will take in later epochs; `now` is what they take in this one."""
-        usual, usual_number = self._usual(label)
-        if phase and phase.whole is not None and usual_number <= 1:
-            return phase.whole * (self._phases.get(label, 0.0) + 1) / (self._number + 1)
-        return usual if self._number else now
+    def _later(self, label: str, here: float, phase: RunningPhase | None, more: int) -> float:
+        """Seconds that phases of one label will take in `more` later epochs; `here` is what they take in this one."""
+        part = self._parts.get(label)
+        each = part.seconds if part else here
+        if phase and phase.whole is not None and (not part or part.number <= 1) and label not in self._nesting:
+            each = phase.whole
+        every = self._every(part) if part else self._number + 1
+        since = 0 if not part or here or self._is_due(part) else self._number + 1 - part.latest
+        return each * ((since + more) // every)
 
-    def _usual(self, label: str) -> tuple[float, float]:
-        """Seconds that phases of one label take in an epoch, and how many there are, on average."""
-        if label not in self._paces:
-            return 0.0, 0.0
-        pace = self._paces[label]
-        seconds, units = pace.first or (0.0, 1)
-        return pace.pace if pace.pace is not None else seconds / units, self._phases[label] / self._number
+    def _every(self, part: _Part) -> int:
+        """How many epochs apart the epochs are that have this part; it may be overdue."""
+        return max(part.every, self._number + 1 - part.latest)
+
+    def _is_due(self, part: _Part) -> bool:
+        return self._number + 1 - part.latest >= part.every
+
+    def _mean(self, part: _Part) -> float:
+        return part.seconds / self._every(part)
 
     def _between(self, elapsed: float) -> float:
         return max(0.0, elapsed - self._once - sum(seconds for seconds, _ in self._over.values()))
+
+
+class _Part:
+    """A part of epochs: phases of one label, or the time between phases. Not each epoch needs to have it.
+
+    Attributes:
+        pace: that of epochs, as far as this part is concerned.
+        latest: the number of the latest epoch that had it, from 1.
+    """
+
+    def __init__(self) -> None:
+        self.pace = Pace(0.0, 0)
+        self.latest = 0
+        self._epochs = self._phases = 0  # how many epochs had it, and how many phases that were
+
+    def add(self, epoch: int, seconds: float, number: int) -> None:
+        """Record that it took `seconds` in `epoch`, in which it were `number` phases."""
+        self.pace.sample(self.pace.at + seconds, epoch)
+        self.latest = epoch
+        self._epochs, self._phases = self._epochs + 1, self._phases + number
+
+    @property
+    def every(self) -> int:
+        """How many epochs apart the epochs are that have it: 2 for every second one."""
+        return max(1, round(self.pace.units))
+
+    @property
+    def number(self) -> float:
+        """How many phases it is in an epoch that has it, on average."""
+        return self._phases / self._epochs
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it takes in an epoch that has it."""
+        seconds, units = self.pace.first or (0.0, 1)
+        return (self.pace.pace if self.pace.pace is not None else seconds / units) * self.every
 
 
 class RunningEpoch:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from .bunches import BunchPace
 from .counts import Counts
-from .epochs import EpochForecast, Outlook, RunningPhase
-from .pace import Pace
+from .epochs import Ends, EpochForecast, Outlook, RunningPhase
 from .pacing import Countdown, Pacer
 
 _UNCERTAIN = 0.25  # the share by which a rate may be off before remaining times are marked as rough
@@ -16,7 +16,7 @@ _UNCERTAIN = 0.25  # the share by which a rate may be off before remaining times
 class Forecast:
     """What is expected of one stage.
 
-    A stage is estimated in one of three ways: by its own steps (`Pace`, `Pacer`); by its epochs, once it has any
+    A stage is estimated in one of three ways: by its own steps (`BunchPace`, `Pacer`); by its epochs, once it has any
     (`EpochForecast`), which consist of phases that have forecasts of their own; and while its first step takes long, by
     the stage that runs within that step. `update` brings all up to date before a frame is drawn, inner stages first.
 
@@ -33,21 +33,23 @@ class Forecast:
         self._first_waited = 0.0  # and in the first execution
         self._epochs = EpochForecast()
         self._epoch_started: float | None = None
-        self._phases: dict[str, tuple[Pace, Pacer]] = {}  # what the phases of all epochs share, by label
+        self._phases: dict[str, tuple[BunchPace, Pacer, Ends]] = {}  # what the phases of all epochs share, by label
         self.begin()
 
     def begin(self) -> None:
         """Begin where the counts do, with nothing known of the stage."""
         started, initial = self._counts.started, self._counts.initial
-        self._pace, self._pacer = Pace(started, initial), Pacer(started, initial)
+        self._pace, self._pacer, self._ends = BunchPace(started, initial), Pacer(started, initial), Ends()
         # Stages within a unit: the running unit, how many began in the one before it, and how many in this one.
         self._unit, self._usual_inner, self._inner = initial, 0, 0
+        self._nests = False  # whether there have been any
 
     def adopt(self, phase: Forecast) -> None:
-        """Give `phase`, which begins, the pace that phases of its label had in earlier epochs."""
-        phase._pace, phase._pacer = self._phases.setdefault(phase._label, (phase._pace, phase._pacer))
-        for known in (phase._pace, phase._pacer):
-            known.restart(phase._counts.started, phase._counts.initial)
+        """Give `phase`, which begins, what phases of its label have shown in earlier epochs."""
+        known = self._phases.setdefault(phase._label, (phase._pace, phase._pacer, phase._ends))
+        phase._pace, phase._pacer, phase._ends = known
+        for each in (phase._pace, phase._pacer):
+            each.restart(phase._counts.started, phase._counts.initial)
 
     # Events.
 
@@ -56,6 +58,7 @@ class Forecast:
         if self._unit != self._counts.done:
             self._unit, self._usual_inner, self._inner = self._counts.done, self._inner, 0
         self._inner += 1
+        self._nests = True
 
     def start_epoch(self, now: float) -> None:
         """Begin an epoch."""
@@ -66,7 +69,9 @@ class Forecast:
         """Record the end of a phase of the running epoch."""
         (once, opening), initial, done = phase._excess, phase._counts.initial, phase._counts.done
         whole = done / (done - initial) if done > initial else 1.0  # one that was resumed has had fewer units to do
-        self._epochs.phase_over(phase._label, (phase._counts.busy(now) - once - opening) * whole, once)
+        phase._ends.add(phase._left_at(now), phase._counts.total)
+        seconds = (phase._counts.busy(now) - once - opening) * whole
+        self._epochs.phase_over(phase._label, seconds, once, phase._nests)
 
     def finish_epoch(self, now: float) -> None:
         """End the running epoch."""
@@ -94,6 +99,7 @@ class Forecast:
         if at > self._pace.at:
             self._waited = source.waited(now) - source.waiting(now)
         self._pace.sample(at, done)
+        self._pace.look(now)
         self._pacer.sample(at, done)
         ahead = self._outlook(now, phases) if self.has_epochs else None
         share = self._share_of_unit(ahead, phases, inner)
@@ -121,7 +127,7 @@ class Forecast:
         if counts.ended is not None:
             took, units = counts.ended - counts.started, counts.done - counts.initial
             return units / took if took > 0 and units > 0 else None
-        return self._epochs.rate if self.has_epochs else self._pace.rate
+        return self._epochs.rate if self.has_epochs else self._pace.shown_rate
 
     def remaining(self, now: float) -> float | None:
         """Seconds until the stage is over, as of time `now` (s); None if unknown, or when it is."""
@@ -177,15 +183,23 @@ class Forecast:
     def _outlook(self, now: float, phases: Sequence[Forecast]) -> Outlook | None:
         """What is expected of the running epoch, and of those to come."""
         running = [phase._as_phase(now) for phase in phases if phase._counts.ended is None]
-        return self._epochs.outlook(max(0.0, self.epoch_elapsed(now)), running)
+        total, done = self._counts.total, self._counts.done
+        return self._epochs.outlook(
+            max(0.0, self.epoch_elapsed(now)), running, max(0, total - done - 1) if total else 0
+        )
 
     def _as_phase(self, now: float) -> RunningPhase:
         counts, total = self._counts, self._counts.total
-        whole = None if total is None else self._pace.remaining(self._pace.at, total)
+        usual = None if total is None else self._ends.expected(total, 0)
+        whole = None if usual is None else self._pace.remaining(self._pace.at, usual)
         left = 0.0 if counts.done == total else self.remaining(now)
         once, opening = self._excess
-        share = None if total is None else self.share
+        share = None if total is None or self._nests else self._ends.share(self.bar[0], total)
         return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, share)
+
+    def _left_at(self, now: float) -> float:
+        """The position at time `now` (s), including the part of the running step that is over, by its usual time."""
+        return self._counts.done + (min(1.0, self.running(now) / self.interval) if self.interval else 0.0)
 
     def _share_of_unit(self, ahead: Outlook | None, phases: Sequence[Forecast], inner: Forecast | None) -> float | None:
         """The share of the running unit that is done, as the stages within it have it; None if there are none."""
@@ -200,14 +214,14 @@ class Forecast:
         total = self._counts.total
         if total is None:
             return None
-        left = max(0, total - self._counts.done)
+        done = self._counts.done
         if not self.has_epochs:
-            return self._estimate_by_steps(now, left, inner)
+            return self._estimate_by_steps(now, max(0.0, self._ends.expected(total, done) - done), inner)
         if ahead is None:
             return None
-        return ahead.left + ahead.later * (left - 1) if left else 0.0
+        return ahead.left + ahead.later if total > done else 0.0
 
-    def _estimate_by_steps(self, now: float, left: int, inner: Forecast | None) -> float | None:
+    def _estimate_by_steps(self, now: float, left: float, inner: Forecast | None) -> float | None:
         known = self._pace.remaining(now, left)
         unit = inner.remaining(now) if inner and self._inner == 1 else None
         if known is not None or unit is None or not left:

@@ -23,6 +23,7 @@ class Pace:
     Args:
         started: when the stage began, in seconds of any clock.
         initial: the position it began at.
+        compiles: whether the first execution says nothing about the following ones.
 
     Attributes:
         at, done: when the latest step landed, and the position it led to.
@@ -33,14 +34,18 @@ class Pace:
 
     _BASIS = 2.0  # seconds before which there is no remaining time
     _REACH = 20  # with fewer than three executions, no remaining time for more units than their units times this
+    _PART_OF_STALL = 1 / 3  # nor while steps after the first have taken less than the latest stall times this
+    _PART_OF_FIRST = 1 / 10  # the rate is rough while they have taken less than the first execution times this
     _STALL_FACTOR = 5.0  # a stall is longer than the usual interval times this
     _STALL_SECONDS = 0.4  # and longer than this, in seconds
 
-    def __init__(self, started: float, initial: int) -> None:
-        self.at, self.done = started, initial
+    def __init__(self, started: float, initial: int, *, compiles: bool = True) -> None:
+        self._compiles = compiles
+        self.at, self.done = self._began = started, initial
         self.first: tuple[float, int] | None = None
         self.again, self.opening, self._opens = False, 0.0, True
         self._basis_at = started + self._BASIS
+        self._seconds = self._stall = 0.0  # of all steps after the first execution, without stalls; of the latest stall
         self._sums = _Sums()
         self._latest = _Latest()
         self._stalls = _Stalls(initial)
@@ -49,7 +54,7 @@ class Pace:
         """Begin again with the next epoch's stage of the same kind; what is known of its speed still holds."""
         self.again, self.opening, self._opens = self.first is not None, 0.0, True
         self._stalls.move(initial - self.done)
-        self.at, self.done = started, initial
+        self.at, self.done = self._began = started, initial
 
     def sample(self, at: float, done: int) -> None:
         """Record that the latest step landed at time `at` (s) and led to the position `done`."""
@@ -57,9 +62,8 @@ class Pace:
         if units <= 0 or seconds < 0:  # nothing new, or a clock that jumped
             return
         self.at, self.done = at, done
-        if self.first is None:
-            self.first = seconds, units
-        else:
+        is_first, self.first = self.first is None, self.first or (seconds, units)
+        if not (is_first and self._compiles):
             self._add(seconds, units)
 
     def _add(self, seconds: float, units: int) -> None:
@@ -71,11 +75,14 @@ class Pace:
                 self.opening = seconds - usual
             else:
                 self._stalls.add(seconds - usual, self.done)
+                self._stall = seconds
         self._sums.add(usual, units)
+        self._seconds += usual
         if self._latest.add(usual if opens else seconds, units):
             self._sums.clear()
             for interval in self._latest.intervals:
                 self._sums.add(*interval)
+            self._seconds, self._stall = self._sums.seconds, 0.0
             self._stalls.forget_until(self.done - sum(units for _, units in self._latest.intervals))
 
     def stalls(self, seconds: float) -> bool:
@@ -87,6 +94,11 @@ class Pace:
     def interval(self) -> float:
         """Seconds between two landings, typically; 0 before anything is known."""
         return self._sums.seconds / self._sums.intervals if self._sums.intervals else 0.0
+
+    @property
+    def units(self) -> float:
+        """Units of an execution, typically; 0 before anything is known."""
+        return self._sums.units / self._sums.intervals if self._sums.intervals else self.first[1] if self.first else 0.0
 
     def _lost(self, running: float = 0.0) -> tuple[float, float]:
         """Seconds a unit that stalls cost, and their error; also in an execution that has run for `running` seconds."""
@@ -114,8 +126,20 @@ class Pace:
         """The share by which the rate may be off."""
         if self._sums.seconds <= 0 or not self.settled:
             return math.inf
+        if self.first and self._seconds < self._PART_OF_FIRST * self.first[0]:  # the first may have been usual
+            return math.inf
         usual, (lost, lost_error) = self._sums.pace, self._lost()
         return max(self._latest.doubt, math.hypot(self._sums.error * usual, lost_error) / (usual + lost))
+
+    @property
+    def mean_rate(self) -> float | None:
+        """Units per second from the beginning to the latest landing; None if there was none."""
+        started, initial = self._began
+        return (self.done - initial) / (self.at - started) if self.at > started else None
+
+    def has_basis(self, now: float) -> bool:
+        """Whether enough was seen by time `now` (s) to tell what is usual from what is a stall."""
+        return self._seconds >= self._PART_OF_STALL * max(now - self.at, self._stall)
 
     @property
     def first_excess(self) -> float:
@@ -127,15 +151,13 @@ class Pace:
 
     def remaining(self, now: float, units: float) -> float | None:
         """Seconds until `units` more are done, as of time `now` (s); None if unknown."""
-        if now < self._basis_at or not self.first:
+        if now < self._basis_at or not self.first or not self._sums.intervals:
             return None
         running = max(0.0, now - self.at)
-        seconds, first = self.first
-        known = self._REACH * max(first, self._sums.units)
-        if self._sums.intervals < 2.0 and units > known:  # the second execution may compile as well
+        if self._sums.intervals < 2.0 and units > self._REACH * max(self.first[1], self._sums.units):
+            return None  # the second execution may compile as well
+        if not self.has_basis(now):
             return None
-        if self._sums.seconds <= 0:  # one that has run for about as long as the first may compile as well
-            return max(0.0, units * seconds / first - running) if running > seconds / 2 else None
         pace = self._sums.pace + self._lost(running)[0]
         return max(0.0, units * pace - min(running, self.interval))
 

@@ -25,6 +25,8 @@ LONGEST_NAME = 1000
 _LARGE = 10**6  # counts from here on are shown as thousands and millions
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
+_DAY = 86400  # seconds
+
 
 def clean(text: object, limit: int = 80) -> str:
     """Return `text` as one line of harmless characters, at most `limit` of them; it is cut in the middle."""
@@ -108,12 +110,24 @@ def _real(value: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as ``m:ss`` or ``h:mm:ss``; ``-:--`` if unknown."""
+    """Return seconds as ``m:ss``, ``h:mm:ss`` or ``1d 02:03:04``; ``-:--`` if unknown."""
     if seconds is None or not math.isfinite(seconds):
         return "-:--"
     minutes, secs = divmod(int(max(0.0, seconds + 1e-6)), 60)
     hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours:02d}:{minutes:02d}:{secs:02d}"
     return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+
+
+def _rounded(seconds: float, step: int = 1) -> str:
+    """Return seconds as a duration, rounded to `step` of them; from a day on to hours: ``18d 0h``."""
+    whole = math.floor(seconds / step + 0.5) * step
+    if whole < _DAY:
+        return duration(whole)
+    days, hours = divmod(math.floor(seconds / 3600 + 0.5), 24)
+    return f"{days}d {hours}h"
 
 
 def took(seconds: float) -> str:
@@ -124,10 +138,12 @@ def took(seconds: float) -> str:
 
 
 def rate(value: float | None, unit: str) -> str:
-    """Return a rate such as ``312 step/s``, or ``4.10 s/step`` if it is below one a second; "" if unknown."""
+    """Return a rate such as ``312 step/s``, ``4.10 s/step`` or ``2:00:00/epoch``; "" if unknown."""
     if not value or not math.isfinite(value) or not math.isfinite(1 / value):
         return ""
-    return f"{_short(value)} {unit}/s" if value >= 1 else f"{_short(1 / value)} s/{unit}"
+    if value >= 1:
+        return f"{_short(value)} {unit}/s"
+    return f"{_short(1 / value)} s/{unit}" if 1 / value < 59.5 else f"{_rounded(1 / value)}/{unit}"
 
 
 def _short(value: float) -> str:
@@ -222,7 +238,7 @@ def _shown_metrics(
 
 
 def eta(seconds: float | None, uncertain: bool = False) -> str:
-    """Return a remaining time such as ``1:23``, or ``~1:20`` if it is uncertain; "" if unknown.
+    """Return a remaining time such as ``1:23`` or ``18d 0h``, or ``~1:20`` if it is uncertain; "" if unknown.
 
     An uncertain time is rounded to 5 seconds below one minute, to half a minute below ten, to a minute below one hour,
     and to ten minutes above.
@@ -231,7 +247,7 @@ def eta(seconds: float | None, uncertain: bool = False) -> str:
         return ""
     limits = ((10, 1), (60, 5), (600, 30), (3600, 60), (math.inf, 600))
     step = next(step for limit, step in limits if seconds < limit) if uncertain else 1
-    return ("~" if uncertain else "") + duration(math.floor(seconds / step + 0.5) * step)
+    return ("~" if uncertain else "") + _rounded(seconds, step)
 
 
 def data_fact(view: StageView) -> tuple[str, str]:

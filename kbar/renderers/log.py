@@ -148,4 +148,4 @@ def _per_second(throughput: str) -> str:
 
 
 def _field(name: str, text: str) -> str:
-    return f"{name}={text}" if text else ""
+    return f"{name}={text.replace(' ', '_')}" if text else ""

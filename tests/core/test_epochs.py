@@ -31,7 +31,12 @@ def train(seconds: float, left: float | None, whole: float | None = 10.0, once: 
         (epochs((10.0, 2.0, 1.0)), 3.0, [train(3.0, 7.0)], (10.0, 13.0)),  # later: validation and all
         (epochs((10.0, 2.0, 1.0)), 6.0, [train(6.0, 14.0, 20.0)], (17.0, 23.0)),  # at half the speed
         (epochs((10.0, 2.0, 1.0)), 3.5, [train(3.0, 7.0)], (9.5, 13.0)),  # half a second before the steps
-        (epochs((10.0, 0.0, 0.0), (10.0, 2.0, 0.0)), 3.0, [train(3.0, 7.0)], (8.0, 11.0)),  # every other epoch
+        (
+            epochs((10.0, 0.0, 0.0), (10.0, 2.0, 0.0)),
+            3.0,
+            [train(3.0, 7.0)],
+            (7.0, 12.0),
+        ),  # validation every other epoch
         (epochs((10.0, 2.0, 1.0)), 0.0, [], (13.0, 13.0)),  # just begun
     ],
 )

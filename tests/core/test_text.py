@@ -112,7 +112,7 @@ def test_clean_text_is_harmless_and_short(text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(None, "-:--"), (math.nan, "-:--"), (math.inf, "-:--"), (-1, "0:00"), (0, "0:00"), (59.9, "0:59"), (60, "1:00"),
-     (3599, "59:59"), (3600, "1:00:00"), (360000, "100:00:00")],
+     (3599, "59:59"), (3600, "1:00:00"), (86399, "23:59:59"), (86400, "1d 00:00:00"), (360061, "4d 04:01:01")],
 )  # fmt: skip
 def test_a_duration_as_text(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
@@ -120,7 +120,8 @@ def test_a_duration_as_text(seconds: float | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.42, "0.42s"), (0.999, "1.0s"), (4.23, "4.2s"), (9.96, "10s"), (42.3, "42s"), (59.6, "0:59"), (61, "1:01")],
+    [(0.42, "0.42s"), (0.999, "1.0s"), (4.23, "4.2s"), (9.96, "10s"), (42.3, "42s"), (59.6, "0:59"), (61, "1:01"),
+     (93784, "1d 02:03:04")],
 )  # fmt: skip
 def test_seconds_taken_as_text(seconds: float, text: str) -> None:
     assert took(seconds) == text
@@ -129,7 +130,8 @@ def test_seconds_taken_as_text(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, ""), (0.0, ""), (math.inf, ""), (312.4, "312 step/s"), (9.996, "10.0 step/s"), (1.0, "1.00 step/s"),
-     (0.5, "2.00 s/step"), (0.001, "1.00k s/step"), (12345.0, "12.3k step/s"), (999.6, "1.00k step/s"),
+     (0.5, "2.00 s/step"), (1 / 59, "59.0 s/step"), (1 / 60, "1:00/step"), (1 / 7200, "2:00:00/step"),
+     (1 / 129600, "1d 12h/step"), (1e-5, "1d 4h/step"), (12345.0, "12.3k step/s"), (999.6, "1.00k step/s"),
      (2e9, "2.00G step/s")],
 )  # fmt: skip
 def test_a_rate_as_text(value: float | None, text: str) -> None:
