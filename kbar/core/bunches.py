@@ -23,7 +23,7 @@ class BunchPace:
 
     _LEAST = 0.4  # seconds that a gap takes at least
     _GAP = 1 / 3  # a gap is longer than the usual one times this
-    _BUNCH = 1 / 6  # a bunch is shorter than the usual gap times this, until there are bunches for certain
+    _BUNCH = 1 / 4  # a bunch is shorter than the usual gap times this, until there are bunches for certain
     _SILENCE = 3.0  # silence is longer than the time between two steps of a bunch, times this
     _SILENT = 0.25  # and longer than this, in seconds
 
@@ -76,9 +76,12 @@ class BunchPace:
     def _pace(self) -> Pace:
         return self._bunches if self._is_bunched else self._steps
 
-    def remaining(self, now: float, units: float) -> float | None:
-        """Seconds until `units` more are done, as of time `now` (s); None if unknown."""
-        return self._pace.remaining(now, units + self.done - self._pace.done)
+    def remaining(self, now: float, units: float, running: bool = True) -> float | None:
+        """Seconds until `units` more are done, as of time `now` (s) or, if none is `running`, as of the latest step.
+
+        None if unknown.
+        """
+        return self._pace.remaining(now if running else self._pace.at, units + self.done - self._pace.done)
 
     def stalls(self, seconds: float) -> bool:
         """Whether an interval of `seconds` is a stall."""

@@ -153,7 +153,8 @@ class EpochForecast:
         """
         part = self._parts.get(label)
         usual, usual_number = (part.seconds, part.number) if part and self._is_due(part) else (0.0, 0.0)
-        if phase and phase.left is not None and not (part and label in self._nesting):
+        nests = bool(part) and label in self._nesting
+        if phase and phase.left is not None and not nests:
             others = max(0.0, usual_number - number - 1) * usual / usual_number if usual_number else 0.0
             needs = phase.left + others
             took = seconds + phase.seconds
@@ -161,7 +162,7 @@ class EpochForecast:
         took = seconds + (phase.seconds if phase else 0.0)
         complete = not phase and label != self._BETWEEN and number >= max(1.0, usual_number)
         needs = 0.0 if complete else max(0.0, usual - took)
-        if phase and phase.share is not None:  # not by its time: an epoch before may have been a short one
+        if phase and phase.share is not None and not nests:  # the epoch before may have been a short one
             return took, needs, seconds + phase.share * (phase.seconds + needs)
         return took, needs, took
 

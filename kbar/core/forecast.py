@@ -191,7 +191,7 @@ class Forecast:
     def _as_phase(self, now: float) -> RunningPhase:
         counts, total = self._counts, self._counts.total
         usual = None if total is None else self._ends.expected(total, 0)
-        whole = None if usual is None else self._pace.remaining(self._pace.at, usual)
+        whole = None if usual is None or self._nests else self._pace.remaining(now, usual, running=False)
         left = 0.0 if counts.done == total else self.remaining(now)
         once, opening = self._excess
         share = None if total is None or self._nests else self._ends.share(self.bar[0], total)
@@ -222,8 +222,12 @@ class Forecast:
         return ahead.left + ahead.later if total > done else 0.0
 
     def _estimate_by_steps(self, now: float, left: float, inner: Forecast | None) -> float | None:
-        known = self._pace.remaining(now, left)
         unit = inner.remaining(now) if inner and self._inner == 1 else None
+        if unit is not None and self.stalls(self.running(now)):  # such as a validation every 1,000 steps
+            others = self._pace.remaining(now, max(0.0, left - 1), running=False)
+            if others is not None:
+                return unit + others
+        known = self._pace.remaining(now, left)
         if known is not None or unit is None or not left:
             return known
         return unit + (now - self._pace.at + unit) * (left - 1)  # the first unit is not over, but known by its inside

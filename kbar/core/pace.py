@@ -35,7 +35,8 @@ class Pace:
     _BASIS = 2.0  # seconds before which there is no remaining time
     _REACH = 20  # with fewer than three executions, no remaining time for more units than their units times this
     _PART_OF_STALL = 1 / 3  # nor while steps after the first have taken less than the latest stall times this
-    _PART_OF_FIRST = 1 / 10  # the rate is rough while they have taken less than the first execution times this
+    _PART_OF_FIRST = 1 / 10  # nor while they have taken less than the first execution times this
+    _PROOF = 5.0  # but so many seconds of them are always enough
     _STALL_FACTOR = 5.0  # a stall is longer than the usual interval times this
     _STALL_SECONDS = 0.4  # and longer than this, in seconds
 
@@ -126,10 +127,15 @@ class Pace:
         """The share by which the rate may be off."""
         if self._sums.seconds <= 0 or not self.settled:
             return math.inf
-        if self.first and self._seconds < self._PART_OF_FIRST * self.first[0]:  # the first may have been usual
+        if not self._outweighs_first:
             return math.inf
         usual, (lost, lost_error) = self._sums.pace, self._lost()
         return max(self._latest.doubt, math.hypot(self._sums.error * usual, lost_error) / (usual + lost))
+
+    @property
+    def _outweighs_first(self) -> bool:
+        """Whether enough was seen after the first execution; that may have been the usual one."""
+        return not self.first or self._seconds >= min(self._PROOF, self._PART_OF_FIRST * self.first[0])
 
     @property
     def mean_rate(self) -> float | None:
@@ -156,7 +162,7 @@ class Pace:
         running = max(0.0, now - self.at)
         if self._sums.intervals < 2.0 and units > self._REACH * max(self.first[1], self._sums.units):
             return None  # the second execution may compile as well
-        if not self.has_basis(now):
+        if not (self._outweighs_first and self.has_basis(now)):
             return None
         pace = self._sums.pace + self._lost(running)[0]
         return max(0.0, units * pace - min(running, self.interval))
@@ -245,12 +251,15 @@ class _Stalls:
 
     The duration of a stall and the units between two stalls are means of the latest few, so that the estimate does not
     jump with each stall. If the next one is long overdue, none is expected any more. A single stall counts in part.
-    One that took about as long as the first execution is taken for another compilation, unless there are many.
+    One that took about as long as the first execution is taken for another compilation, unless there are many, or
+    they come at regular distances, as bunches of results do.
     """
 
     _ONCE = 0.6  # how much a single stall counts
     _ALIKE = 1.5  # a stall is like the first execution if they differ by less than this factor
     _COMPILATIONS = 3  # the largest number of stalls like the first execution that may be compilations
+    _REGULAR = 1.34  # the largest ratio of two distances that are regular,
+    _UNITS = 2  # unless they differ by as few units
 
     def __init__(self, initial: int) -> None:
         # Seconds beyond the usual, and the position after it; the first entry only says where counting begins.
@@ -296,4 +305,11 @@ class _Stalls:
 
     def _without_compilations(self, stalls: list[tuple[float, int]], compiled: float) -> list[tuple[float, int]]:
         alike = [stall for stall in stalls if compiled / self._ALIKE < stall[0] < compiled * self._ALIKE]
-        return stalls if len(alike) > self._COMPILATIONS else [stall for stall in stalls if stall not in alike]
+        if len(alike) > self._COMPILATIONS or self._are_regular(alike) or self._are_regular(stalls):
+            return stalls
+        return [stall for stall in stalls if stall not in alike]
+
+    def _are_regular(self, stalls: list[tuple[float, int]]) -> bool:
+        places = [self._latest[0][1], *(place for _, place in stalls)]
+        distances = [b - a for a, b in itertools.pairwise(places)]
+        return len(stalls) > 1 and max(distances) <= max(self._REGULAR * min(distances), min(distances) + self._UNITS)
