@@ -33,7 +33,19 @@ def output_of(stream: IO[str] | None) -> Output:
     if is_terminal:
         stream = _real(stream)
     output = Terminal(stream) if is_terminal else Output(stream)
-    return output if stream is None else _outputs.setdefault((is_terminal, output.place), output)
+    if stream is None:
+        return output
+    known = _outputs.setdefault((is_terminal, output.place), output)
+    if _is_closed(known.stream):  # places are used again, such as the numbers of pseudo-terminals
+        known = _outputs[is_terminal, output.place] = output
+    return known
+
+
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except Exception:  # whatever it is
+        return False
 
 
 def forget_outputs() -> None:

@@ -177,7 +177,7 @@ def test_a_helper_that_is_forked_off_keeps_no_pipe_open(trials: Trials, renderer
 
 
 @pytest.mark.parametrize("renderer", BARS)
-@pytest.mark.parametrize("variable", ["TQDM_DISABLE=1", "TQDM_POSITION=3", "TQDM_DELAY=5", "TQDM_GUI=1"])
+@pytest.mark.parametrize("variable", ["TQDM_POSITION=3", "TQDM_DELAY=5", "TQDM_GUI=1"])
 def test_variables_that_are_about_the_users_own_bars(trials: Trials, renderer: str, variable: str) -> None:
     ended = trials.on_a_terminal("pass", renderer, env=dict([variable.split("=")]))
     assert (ended.code, ended.steps) == (0, ALL)

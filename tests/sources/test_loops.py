@@ -1101,11 +1101,13 @@ def test_a_print_beside_a_slow_metric_is_there_at_the_exit() -> None:
 
 
 TRIALS = """
-import kbar
+import kbar, time
 for trial in kbar.track(range(3), "trial", renderer="log"):
     with kbar.loop(epochs=1) as loop:
         for epoch in loop.epochs():
-            for _ in epoch.steps(range(10)): epoch.log(loss=0.5)
+            for _ in epoch.steps(range(10)):
+                epoch.log(loss=0.5)
+                time.sleep(0.11)  # shorter loops would share a line a second
     print("after trial", trial, flush=True)
 """
 

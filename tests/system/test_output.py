@@ -42,6 +42,18 @@ def test_streams_that_lead_to_one_place_share_one_output() -> None:
     assert output_of(VirtualTerminal()) is not output
 
 
+def test_a_new_terminal_is_not_taken_for_a_closed_one() -> None:
+    """The system gives the new one the number of the old one."""
+    before = VirtualTerminal()
+    closed = output_of(before)
+    before.close()
+    terminal = VirtualTerminal()
+    output = output_of(terminal)
+    output.write_lines(["here"])
+    assert closed.place == output.place
+    assert terminal.text == "here"
+
+
 @pytest.mark.parametrize("column", [0, 1, 2, 39, 40])
 def test_bars_lie_below_the_text_where_the_cursor_stays(column: int) -> None:
     terminal = VirtualTerminal(40, 10)
