@@ -123,16 +123,11 @@ class BunchPace:
         return self._steps.first
 
     @property
-    def first_excess(self) -> float:
-        """Seconds by which the first execution took longer than its steps do by now."""
-        return self._pace.first_excess
+    def first_execution(self) -> float | None:
+        """Seconds that the first execution took; None until it is over, or if it was in an earlier epoch."""
+        return self.first[0] if self.first and not self._steps.again else None
 
     @property
-    def again(self) -> bool:
-        """Whether an earlier epoch has shown how fast this stage goes."""
-        return self._steps.again
-
-    @property
-    def opening(self) -> float:
-        """Seconds by which this epoch's first step took longer than usual."""
-        return self._steps.opening
+    def excess(self) -> tuple[float, float]:
+        """Extra seconds at the stage's beginning: those that occur only once, and those that occur in each epoch."""
+        return (0.0, self._steps.opening) if self._steps.again else (self._pace.first_excess, 0.0)

@@ -13,6 +13,37 @@ from .pacing import Countdown, Pacer
 _UNCERTAIN = 0.25  # the share by which a rate may be off before remaining times are marked as rough
 
 
+class InnerStages:
+    """The stages within the units of another one, such as the fits of folds, or a validation every 1,000 steps.
+
+    Args:
+        unit: the running unit.
+
+    Attributes:
+        number: how many have begun in the running unit.
+        over_at: when the last one ended.
+    """
+
+    def __init__(self, unit: int) -> None:
+        self.number, self.over_at = 0, -math.inf
+        self._unit, self._before = unit, 0  # the running unit, and how many there were in the one before it
+
+    def begins(self, unit: int) -> None:
+        """Count one that begins within `unit`."""
+        if self._unit != unit:
+            self._unit, self._before, self.number = unit, self.number, 0
+        self.number += 1
+
+    @property
+    def any(self) -> bool:
+        """Whether there have been any."""
+        return self.number > 0
+
+    def share(self, running: float) -> float:
+        """The share of the running unit that is done if so much of its running stage is."""
+        return (self.number - 1 + running) / max(self._before, self.number)
+
+
 class Forecast:
     """What is expected of one stage.
 
@@ -23,12 +54,14 @@ class Forecast:
     Args:
         label: the stage's.
         counts: how far the stage is.
+
+    Attributes:
+        inner: the stages within its units, if they are no phases.
     """
 
     def __init__(self, label: str, counts: Counts) -> None:
         self._label, self._counts = label, counts
         self._countdown = Countdown()
-        self.inner_over = -math.inf  # when the last stage within this one ended
         self._waited = 0.0  # seconds of waiting for data, in all steps that have landed
         self._first_waited = 0.0  # and in the first execution
         self._epochs = EpochForecast()
@@ -40,9 +73,7 @@ class Forecast:
         """Begin where the counts do, with nothing known of the stage."""
         started, initial = self._counts.started, self._counts.initial
         self._pace, self._pacer, self._ends = BunchPace(started, initial), Pacer(started, initial), Ends()
-        # Stages within a unit: the running unit, how many began in the one before it, and how many in this one.
-        self._unit, self._usual_inner, self._inner = initial, 0, 0
-        self._nests = False  # whether there have been any
+        self.inner = InnerStages(initial)
 
     def adopt(self, phase: Forecast) -> None:
         """Give `phase`, which begins, what phases of its label have shown in earlier epochs."""
@@ -53,13 +84,6 @@ class Forecast:
 
     # Events.
 
-    def inner_begins(self) -> None:
-        """Count a stage that begins within the running unit and is no phase."""
-        if self._unit != self._counts.done:
-            self._unit, self._usual_inner, self._inner = self._counts.done, self._inner, 0
-        self._inner += 1
-        self._nests = True
-
     def start_epoch(self, now: float) -> None:
         """Begin an epoch."""
         self._epochs.epoch_begins()
@@ -67,11 +91,11 @@ class Forecast:
 
     def phase_over(self, phase: Forecast, now: float) -> None:
         """Record the end of a phase of the running epoch."""
-        (once, opening), initial, done = phase._excess, phase._counts.initial, phase._counts.done
+        (once, opening), initial, done = phase._pace.excess, phase._counts.initial, phase._counts.done
         whole = done / (done - initial) if done > initial else 1.0  # one that was resumed has had fewer units to do
         phase._ends.add(phase._left_at(now), phase._counts.total)
         seconds = (phase._counts.busy(now) - once - opening) * whole
-        self._epochs.phase_over(phase._label, seconds, once, phase._nests)
+        self._epochs.phase_over(phase._label, seconds, once, phase.inner.any)
 
     def finish_epoch(self, now: float) -> None:
         """End the running epoch."""
@@ -156,7 +180,7 @@ class Forecast:
     def running(self, now: float) -> float:
         """Seconds for which the running step has run since the last stage within it, without waiting for its item."""
         waited = self._counts.source.waited(now) - self._waited
-        return max(0.0, now - max(self._counts.latest[1], self.inner_over) - waited)
+        return max(0.0, now - max(self._counts.latest[1], self.inner.over_at) - waited)
 
     def stalls(self, seconds: float) -> bool:
         """Whether a step that takes `seconds` is out of all proportion."""
@@ -170,31 +194,24 @@ class Forecast:
     @property
     def first_execution(self) -> float:
         """Seconds that the first execution took, without waiting for data; 0 if it was in an earlier epoch."""
-        first = None if self._pace.again else self._pace.first
-        return first[0] - self._first_waited if first else 0.0
+        seconds = self._pace.first_execution
+        return seconds - self._first_waited if seconds else 0.0
 
     # How it is estimated.
-
-    @property
-    def _excess(self) -> tuple[float, float]:
-        """Extra seconds at the stage's beginning: those that occur only once, and those that occur in each epoch."""
-        return (0.0, self._pace.opening) if self._pace.again else (self._pace.first_excess, 0.0)
 
     def _outlook(self, now: float, phases: Sequence[Forecast]) -> Outlook | None:
         """What is expected of the running epoch, and of those to come."""
         running = [phase._as_phase(now) for phase in phases if phase._counts.ended is None]
-        total, done = self._counts.total, self._counts.done
-        return self._epochs.outlook(
-            max(0.0, self.epoch_elapsed(now)), running, max(0, total - done - 1) if total else 0
-        )
+        more = max(0, (self._counts.total or 0) - self._counts.done - 1)
+        return self._epochs.outlook(max(0.0, self.epoch_elapsed(now)), running, more)
 
     def _as_phase(self, now: float) -> RunningPhase:
         counts, total = self._counts, self._counts.total
         usual = None if total is None else self._ends.expected(total, 0)
-        whole = None if usual is None or self._nests else self._pace.remaining(now, usual, running=False)
+        whole = None if usual is None or self.inner.any else self._pace.remaining(now, usual, running=False)
         left = 0.0 if counts.done == total else self.remaining(now)
-        once, opening = self._excess
-        share = None if total is None or self._nests else self._ends.share(self.bar[0], total)
+        once, opening = self._pace.excess
+        share = None if total is None or self.inner.any else self._ends.share(self.bar[0], total)
         return RunningPhase(self._label, counts.busy(now) - once - opening, once, left, whole, share)
 
     def _left_at(self, now: float) -> float:
@@ -205,24 +222,19 @@ class Forecast:
         """The share of the running unit that is done, as the stages within it have it; None if there are none."""
         if self.has_epochs:
             return ahead.share if ahead else phases[0].share if phases else 0.0
-        if inner:  # as many as there were in the unit before
-            return (self._inner - 1 + inner.share) / max(self._usual_inner, self._inner)
-        return None
+        return self.inner.share(inner.share) if inner else None
 
     def _estimate(self, now: float, ahead: Outlook | None, inner: Forecast | None) -> float | None:
         """Seconds that the stage still needs; None if unknown."""
-        total = self._counts.total
-        if total is None:
+        total, done = self._counts.total, self._counts.done
+        if total is None or (self.has_epochs and ahead is None):
             return None
-        done = self._counts.done
-        if not self.has_epochs:
-            return self._estimate_by_steps(now, max(0.0, self._ends.expected(total, done) - done), inner)
-        if ahead is None:
-            return None
-        return ahead.left + ahead.later if total > done else 0.0
+        if ahead:
+            return ahead.left + ahead.later if total > done else 0.0
+        return self._estimate_by_steps(now, max(0.0, self._ends.expected(total, done) - done), inner)
 
     def _estimate_by_steps(self, now: float, left: float, inner: Forecast | None) -> float | None:
-        unit = inner.remaining(now) if inner and self._inner == 1 else None
+        unit = inner.remaining(now) if inner and self.inner.number == 1 else None
         if unit is not None and self.stalls(self.running(now)):  # such as a validation every 1,000 steps
             others = self._pace.remaining(now, max(0.0, left - 1), running=False)
             if others is not None:

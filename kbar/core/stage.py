@@ -124,7 +124,7 @@ class Stage(Node):
     def add(self, child: Stage) -> None:
         """Add `child`, which begins within this stage; a phase starts from what those of earlier epochs have shown."""
         if not child.phase:
-            self.forecast.inner_begins()
+            self.forecast.inner.begins(self.done)
         else:
             if not any(c.label == child.label and not c.outcome for c in self.children):
                 self.forecast.adopt(child.forecast)
@@ -174,7 +174,7 @@ class Stage(Node):
                 epochs._totals[self.which] = self.done
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
         if self.parent:
-            self.parent.forecast.inner_over, self._parent_done_at_end = now, self.parent.done
+            self.parent.forecast.inner.over_at, self._parent_done_at_end = now, self.parent.done
         self.end(outcome)
         self.failed = failed_view(self, now) if outcome in ("error", "interrupted") else None
         self.owner = None  # it may refer to this stage
