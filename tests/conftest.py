@@ -31,7 +31,8 @@ settings.load_profile("quick")
 @pytest.fixture(autouse=True)
 def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make drawing independent of the environment of whoever runs the tests, and each warning news again."""
-    for name in ("KBAR_RENDERER", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
+    own, others = ("KBAR_RENDERER", "KBAR_DISABLE"), ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES")
+    for name in (*own, "TQDM_DISABLE", *others):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     warnings.begin_run()

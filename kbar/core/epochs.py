@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median_high
 
 from .metrics import Logged
 from .pace import Pace
@@ -49,8 +50,7 @@ class Outlook:
 class Ends:
     """Where phases of one label ended, as shares of their totals: a loop may be left early in each epoch.
 
-    A phase is expected to end where those of earlier epochs did that got as far as it has; else at its total. Each of
-    them counts half as much as the one after it.
+    A phase is expected to end where most of those of earlier epochs did that got as far as it has; else at its total.
     """
 
     def __init__(self) -> None:
@@ -63,8 +63,8 @@ class Ends:
 
     def expected(self, total: int, done: int) -> float:
         """The position, in units, at which a phase that has `done` of `total` units is expected to end."""
-        known = [(share, 2.0**age) for age, share in enumerate(self._shares) if share * total > done]
-        return total * sum(share * weight for share, weight in known) / sum(w for _, w in known) if known else total
+        known = [share for share in self._shares if share * total > done]
+        return total * median_high(known) if known else total
 
     def share(self, position: float, total: int) -> float:
         """The share of a phase that is done at `position`; that a single one was left early does not count."""

@@ -39,6 +39,7 @@ def install(display: Display) -> Display:
     """Make `display` that of this process, and return the one before. For tests."""
     global _display
     previous, _display = current(), display
+    scope.leave_all()  # what is still open belongs to the other one
     return previous
 
 
