@@ -1,25 +1,54 @@
-"""Which of several values of a metric is the best."""
+"""Which value of a metric is the best, by the metric's name."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from typing import TypeGuard
 
-# Parts of the names of metrics whose best value is the highest one.
-_HIGHER = (
-    *("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "io_u", "dice", "r2", "bleu", "score"),
-    *("similarity", "true_positives", "true_negatives", "sensitivity", "specificity"),
+# Words, and ends of words, in the names of metrics that are the better the higher they are.
+_SCORES = frozenset(
+    {
+        *("f1", "f2", "fbeta", "fscore", "fmeasure", "r2", "map", "ap", "mrr", "ndcg", "bleu", "rouge", "mcc", "kappa"),
+        *("jaccard", "psnr", "ssim", "reward", "return", "returns", "correlation", "pearson", "spearman", "coef"),
+    }
 )
+_SCORE_ENDS = (
+    *("acc", "accuracy", "auc", "roc", "precision", "recall", "iou", "dice", "score", "scores"),
+    *("similarity", "sensitivity", "specificity"),
+)
+_PHRASES = ("io_u", "true_positives", "true_negatives")
+_COST = re.compile(r"(loss|losses|errors?|error_rate|err|cost|distance|divergence)[_\d]*$")
 
 
 def higher_is_better(name: str) -> bool:
-    """Whether the best value of a metric is the highest: that of a score, but not of a loss or an error."""
-    lower = name.lower()
-    return not lower.endswith(("loss", "error")) and any(part in lower for part in _HIGHER)
+    """Whether higher values of the metric of this name are better.
+
+    So are those of accuracies and other scores. What ends in loss or error is better when it is lower, as is all else.
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", name)  # DiceScore
+    words = re.sub(r"[^a-z0-9]+", "_", words.lower())
+    if _COST.search(words):
+        return False
+    if any(f"_{phrase}_" in f"_{words}_" for phrase in _PHRASES):
+        return True
+    return any(_is_score(word) for word in words.split("_"))
+
+
+def _is_score(word: str) -> bool:
+    bare = word.rstrip("0123456789")  # recall5
+    return word in _SCORES or bare in _SCORES or bare.endswith(_SCORE_ENDS)
 
 
 def best_of(name: str, values: Sequence[object]) -> int | None:
-    """The index of the best value, the first of equal ones; None if none is a number."""
-    numbers = [(i, v) for i, v in enumerate(values) if isinstance(v, (int, float)) and not math.isnan(v)]
-    choose = max if higher_is_better(name) else min
-    return choose(numbers, key=lambda pair: pair[1])[0] if numbers else None
+    """The index of the best of the values that a metric of this name has had; None if none of them is a number."""
+    numbers = [(value, at) for at, value in enumerate(values) if _is_number(value)]
+    if not numbers:
+        return None
+    sign = -1 if higher_is_better(name) else 1
+    return min(numbers, key=lambda found: sign * found[0])[1]
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int) or (isinstance(value, float) and not math.isnan(value))

@@ -102,6 +102,24 @@ def test_a_run_is_summed_up(path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert [epoch["metrics"]["accuracy"] for epoch in run["epochs"]] == [0.5, 0.75]
     assert run["epochs"][0]["metrics"]["nan"] == "NaN"
     assert run["best"] == {"loss": run["epochs"][1]["path"], "accuracy": run["epochs"][1]["path"]}
+    assert run["higher_is_better"] == {"loss": False, "accuracy": True}
+
+
+def test_the_lowest_of_losses_that_are_named_after_scores_is_the_best(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with kbar.loop(2, renderer=kbar.JsonLinesRenderer(path)) as loop:
+        for epoch, value in zip(loop.epochs(), (0.25, 0.75), strict=True):
+            epoch.log(dice_loss=value, iou_loss=value, f1_loss=value, dice=value)
+    assert main(["show", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[3:] for line in lines[-3:-1]] == [
+        ["0.2500*", "0.2500*", "0.2500*", "0.2500"],
+        ["0.7500", "0.7500", "0.7500", "0.7500*"],
+    ]
+    assert main(["show", "--json", str(path)]) == 0
+    (run,) = json.loads(capsys.readouterr().out)
+    assert run["higher_is_better"] == {"dice_loss": False, "iou_loss": False, "f1_loss": False, "dice": True}
 
 
 @pytest.mark.slow
@@ -151,3 +169,41 @@ def test_a_mistake_gives_one_line_and_an_exit_code(
     shown = capsys.readouterr()
     assert says in shown.err
     assert "\x1b" not in shown.err + shown.out
+
+
+def test_runs_within_something_else_are_summed_up_each(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is around them has no line of its own in their log, so nothing is said of how it ended."""
+    with fake_clock() as clock, kbar.stage("search", total=3, renderer="none") as search:
+        for trial in range(3):
+            with kbar.loop(2, label="fit", log_file=path) as loop:
+                for epoch in loop.epochs():
+                    for _ in epoch.steps(range(5)):
+                        clock.advance(0.1)
+                    epoch.log(loss=1.0 / (1 + trial))
+            search.advance()
+    assert main(["show", str(path)]) == 0
+    shown = capsys.readouterr().out
+    headings = [line for line in shown.splitlines() if line.endswith("done")]
+    assert headings == [f"search {n}/3 fit  2/2 100%  done" for n in (1, 2, 3)]
+    assert "not over" not in shown
+    assert shown.count("epoch 2/2 ") == 3
+    assert main(["show", "--json", str(path)]) == 0
+    runs = json.loads(capsys.readouterr().out)
+    assert [(run["path"], run["outcome"], run["stages"]["train"]["number"]) for run in runs] == [
+        (f"search {n}/3 fit", "done", 2) for n in (1, 2, 3)
+    ]
+
+
+def test_a_log_without_its_first_lines_is_summed_up_from_the_outermost_stage(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with kbar.stage("search", total=2, renderer=kbar.JsonLinesRenderer(path)) as search:
+        for _ in range(2):
+            assert list(kbar.track(range(3), "inner")) == [0, 1, 2]
+            search.advance()
+    lines = path.read_text().splitlines()
+    for missing in range(3):
+        path.write_text("\n".join(lines[missing:]) + "\n")
+        assert main(["show", str(path)]) == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert [line for line in shown if line.startswith("search")] == ["search  2/2 100%  done"], missing

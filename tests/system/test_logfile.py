@@ -297,3 +297,15 @@ def test_a_log_that_fails_leaves_the_screen_alone(clock: FakeClock, path: Path) 
     with pytest.warns(kbar.KbarWarning, match="Is a directory"), stage:
         pass
     assert [event.kind for event in screen.events] == ["begin", "end"]
+
+
+@pytest.mark.parametrize("folder", ["run{1}", "{rank}", "{pid", "{}", "{{host}}"])
+@pytest.mark.parametrize("name", ["run.log", "./a/run.jsonl", "../{rank}.log"])
+def test_braces_in_the_working_directory_are_no_placeholders(
+    clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    with kbar.stage("train", renderer="none", log_file=name):
+        pass
+    assert len((tmp_path / folder / name.format(rank=0)).read_text().splitlines()) == 2
