@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 
 def stage(
-    label: str, *, total: int | None = None, initial: int = 0, unit: str = "it", **options: Unpack[DisplayOptions]
+    label: str,
+    *,
+    total: int | None = None,
+    initial: int = 0,
+    unit: str = "it",
+    samples_per_step: arguments.PerUnit = None,
+    **options: Unpack[DisplayOptions],
 ) -> HandStage:
     """A bar that is moved by hand, to be used in a `with` statement.
 
@@ -33,13 +39,15 @@ def stage(
         total: how many units there are, None if unknown.
         initial: how many of them were done in an earlier run; they count into neither rate nor remaining time.
         unit: what is counted, singular.
+        samples_per_step: how many samples a unit has, as `epoch.steps` takes it.
         options: as `loop` takes them.
 
     Raises:
         TypeError, ValueError, ImportError: as `loop` does.
     """
     total = arguments.total("total", total)
-    return HandStage(label, total, arguments.initial(initial, total), unit, options_of(options))
+    parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
+    return HandStage(label, total, arguments.initial(initial, total), unit, tuple(parts.items()), options_of(options))
 
 
 def end_block(stage: Stage, outcome: Outcome, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -58,6 +66,7 @@ class Block:
         self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
         self._total, self._options = total, options
         self._initial = 0
+        self._per_unit: tuple[tuple[str, float], ...] = ()
         self._stage: Stage | None = None
         self._over = False
 
@@ -104,6 +113,7 @@ class Block:
                 options=self._options,
                 owner=owner,
             )
+            self._stage.counts.per_unit = self._per_unit
         return self._stage
 
 
@@ -140,9 +150,18 @@ class Logs(ABC):
 class HandStage(Block, Logs):
     """A stage that is moved by hand; see `stage`."""
 
-    def __init__(self, label: str, total: int | None, initial: int, unit: str, options: Options) -> None:
+    def __init__(
+        self,
+        label: str,
+        total: int | None,
+        initial: int,
+        unit: str,
+        per_unit: tuple[tuple[str, float], ...],
+        options: Options,
+    ) -> None:
         super().__init__(label, total, unit, options)
         self._done = self._initial = initial
+        self._per_unit = per_unit
         self._lock = threading.RLock()  # several threads may add, and a signal's handler amid that
 
     def advance(self, n: int = 1) -> None:

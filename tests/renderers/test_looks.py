@@ -275,7 +275,7 @@ def test_bytes_per_second(renderer: str, clock: FakeClock) -> None:
 # What goes through in a second.
 
 
-@pytest.mark.parametrize("way", ["steps", "track", "fit"])
+@pytest.mark.parametrize("way", ["steps", "track", "stage", "fit"])
 def test_samples_and_tokens_per_second(way: str, renderer: str, clock: FakeClock, tmp_path: Path) -> None:
     terminal, draws = open_terminal(renderer, 120)
     options: Any = {"renderer": [draws, kbar.LogRenderer(tmp_path / "run.log")]}
@@ -298,6 +298,12 @@ def test_samples_and_tokens_per_second(way: str, renderer: str, clock: FakeClock
                 for _ in epoch.steps(range(100), samples_per_step=per_step):
                     clock.advance(0.1)
                     shown = terminal.text
+    elif way == "stage":
+        with kbar.stage("work", total=100, unit="step", samples_per_step=per_step, **options) as stage:
+            for _ in range(100):
+                clock.advance(0.1)
+                stage.advance()
+                shown = terminal.text
     else:
         for _ in kbar.track(range(100), samples_per_step=per_step, **options):
             clock.advance(0.1)
@@ -305,7 +311,7 @@ def test_samples_and_tokens_per_second(way: str, renderer: str, clock: FakeClock
     assert "10.0 step/s" in shown or way == "track"
     assert "320 samples/s  655k tokens/s" in shown
     assert " samples=320/s tokens=655k/s " in (tmp_path / "run.log").read_text(encoding="utf-8")
-    if way != "track":
+    if way in ("steps", "fit"):
         assert "320 samples/s  655k tokens/s" in lines_of(terminal)[0]
 
 
@@ -322,12 +328,14 @@ def _say_per_step(way: str, value: Any) -> None:
         kbar.ProgressBar("none", samples_per_step=value)
     elif way == "track":
         kbar.track([], samples_per_step=value)
+    elif way == "stage":
+        kbar.stage("work", samples_per_step=value)
     else:
         with kbar.loop(epochs=1, renderer="none") as loop:
             next(loop.epochs()).steps([], samples_per_step=value)
 
 
-@pytest.mark.parametrize("way", ["steps", "track", "fit"])
+@pytest.mark.parametrize("way", ["steps", "track", "stage", "fit"])
 @pytest.mark.usefixtures("clock")
 def test_what_a_step_has_must_be_numbers(way: str) -> None:
     for value in ("32", True, {"tokens": "4"}, {5: 5}, [32], {"": 1}):
