@@ -1,4 +1,4 @@
-"""Work that goes on where an earlier run has ended: what was done before counts into neither rate nor remaining time."""
+"""Work that goes on where an earlier run has ended; what was done before counts into neither rate nor ETA."""
 
 import time
 
