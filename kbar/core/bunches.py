@@ -23,7 +23,7 @@ class BunchPace:
 
     _LEAST = 0.4  # seconds that a gap takes at least
     _GAP = 1 / 3  # a gap is longer than the usual one times this
-    _BUNCH = 1 / 4  # a bunch is shorter than the usual gap times this, until there are bunches for certain
+    _BUNCH = 1 / 6  # a bunch is shorter than the usual gap times this, until there are bunches for certain
     _SILENCE = 3.0  # silence is longer than the time between two steps of a bunch, times this
     _SILENT = 0.25  # and longer than this, in seconds
 
