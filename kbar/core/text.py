@@ -219,8 +219,13 @@ def known_throughput(view: StageView) -> str:
 
 def metric_texts(view: StageView, longest: int | None = None) -> list[str]:
     """Return each metric as ``name=value``; names are cut to `longest` columns such that they still differ."""
+    return [f"{name}={text}" for name, text in shown_metrics(view, longest)]
+
+
+def shown_metrics(view: StageView, longest: int | None = None) -> list[tuple[str, str]]:
+    """Return what each metric is called and its value as text; names are cut as `metric_texts` does."""
     shown = _shown_metrics(tuple([str(name) for name, _ in view.metrics]), view.names, view.formats, longest)
-    return [f"{name}={number(value, form)}" for (name, form), (_, value) in zip(shown, view.metrics, strict=True)]
+    return [(name, number(value, form)) for (name, form), (_, value) in zip(shown, view.metrics, strict=True)]
 
 
 @functools.lru_cache(100)  # a run has the same names again and again

@@ -10,7 +10,19 @@ from html import escape
 
 from ..core.best import best_of
 from ..core.snapshot import StageView
-from ..core.text import clean, count, data_fact, duration, eta, number, percentage, rate, step_fact, took
+from ..core.text import (
+    clean,
+    count,
+    data_fact,
+    duration,
+    eta,
+    percentage,
+    shown_metrics,
+    speed,
+    step_fact,
+    throughputs,
+    took,
+)
 
 _LATEST = 12  # rows of a table while the run goes on, and those that are not folded afterwards
 _MOST_ROWS = 2000  # rows that are kept
@@ -60,6 +72,8 @@ class Results:
         unit: what each of them is.
         rows: the latest ones.
         metrics: the values of each metric in these rows, None where there is none.
+        names: what people see the metrics called.
+        texts: the values as people see them, "" where there is none.
         left_out: how many earlier ones are no longer in `rows`.
     """
 
@@ -67,18 +81,23 @@ class Results:
     unit: str
     rows: list[StageView] = field(default_factory=list)
     metrics: dict[str, list[object]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
     left_out: int = 0
 
     def add(self, row: StageView) -> None:
         """Add the next one."""
-        for name, value in row.metrics:
-            self.metrics.setdefault(name, [None] * len(self.rows)).append(value)
+        for (metric, value), (name, text) in zip(row.metrics, shown_metrics(row), strict=True):
+            self.names[metric] = name
+            self.metrics.setdefault(metric, [None] * len(self.rows)).append(value)
+            self.texts.setdefault(metric, [""] * len(self.rows)).append(text)
         self.rows.append(row)
-        for values in self.metrics.values():
+        for metric, values in self.metrics.items():
             values += [None] * (len(self.rows) - len(values))
+            self.texts[metric] += [""] * (len(self.rows) - len(self.texts[metric]))
         if len(self.rows) > _MOST_ROWS:
             self.left_out += 1
-            for kept in (self.rows, *self.metrics.values()):
+            for kept in (self.rows, *self.metrics.values(), *self.texts.values()):
                 del kept[0]  # type: ignore[attr-defined]  # mypy takes the union of these lists for an object
 
 
@@ -145,15 +164,16 @@ def _bar(view: StageView) -> str:
         fill = f'<b style="width:{100 * fraction:.4g}%"></b>'
     remaining = "" if view.outcome else eta(view.remaining, view.uncertain)
     note = view.note or (" ".join(data_fact(view)).strip() or step_fact(view) if not view.outcome else "")
-    metrics = "&ensp;".join(f'<span class="m">{_text(n)}</span> {_text(number(v))}' for n, v in view.metrics)
+    facts = [_text(text) for text in throughputs(view)]
+    facts += [f'<span class="m">{_text(name)}</span> {_text(value)}' for name, value in shown_metrics(view)]
     cells = [
         f'<td class="t">{"&emsp;" * min(view.depth, 8)}{_text(view.title)}</td>',
         f"<td><i>{fill}</i></td>",
         f"<td>{percentage(view)}</td>",
         f"<td><em>{_text(count(view).strip())}</em></td>",
-        f'<td class="m">{_text(rate(view.rate, view.unit))}</td>',
+        f'<td class="m">{_text(speed(view))}</td>',
         f'<td class="m l">{duration(view.elapsed)}{f" eta {remaining}" if remaining else ""}</td>',
-        f'<td class="l">{metrics}{f" {_text(note)}" if note else ""}</td>',
+        f'<td class="l">{"&ensp;".join(facts)}{f" {_text(note)}" if note else ""}</td>',
     ]
     return f'<tr class="{view.outcome or "run"}">{"".join(cells)}</tr>'
 
@@ -171,47 +191,47 @@ def _results(results: Results, over: bool) -> str:
 
 def _table(results: Results, best: Mapping[str, int | None], first: int) -> str:
     """The rows from the one with index `first` on."""
-    columns = dict(itertools.islice(results.metrics.items(), _MOST_COLUMNS))
-    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
+    columns = dict(itertools.islice(results.texts.items(), _MOST_COLUMNS))
+    head = "".join(f"<th>{_text(results.names[metric])}</th>" for metric in columns)
     lines = []
     for i, row in enumerate(results.rows[first:], first):
-        cells = [_cell(values[i], bold=best[name] == i) for name, values in columns.items()]
-        early = "" if row.outcome in ("done", None) else f" <em>{_text(count(row).strip())}</em>"
+        cells = [_cell(texts[i], bold=best[metric] == i) for metric, texts in columns.items()]
+        complete = row.outcome in ("done", None) and row.total in (None, row.done)
+        early = "" if complete else f" <em>{_text(count(row).strip())}</em>"
         kind = f' class="{row.outcome}"' if early else ""
         title = f'<td class="l">{_text(row.title)}{early}<td class="m">{took(row.elapsed)}'
         lines.append(f"<tr{kind}>{title}{''.join(cells)}")
     return f'<table class="r"><tr><th class="l">{_text(results.unit)}<th>took{head}{"".join(lines)}</table>'
 
 
-def _cell(value: object, *, bold: bool) -> str:
-    text = "" if value is None else _text(number(value))
-    return f"<td><b>{text}</b>" if bold else f"<td>{text}"
+def _cell(text: str, *, bold: bool) -> str:
+    return f"<td><b>{_text(text)}</b>" if bold else f"<td>{_text(text)}"
 
 
 def _curves(results: Results, best: Mapping[str, int | None]) -> str:
     """A curve for each metric, its validation in the same axes."""
     if len(results.rows) < 2:
         return ""
-    names = [name for name in best if not (name.startswith("val_") and name[4:] in best)][:_CURVES]
+    metrics = [metric for metric in best if not (metric.startswith("val_") and metric[4:] in best)][:_CURVES]
     points = min(100, _POINTS // max(1, len(best)))
-    pairs = ([(each, results.metrics[each]) for each in (name, f"val_{name}") if each in best] for name in names)
-    return "".join(_curve(pair, best, points) for pair in pairs)
+    pairs = ([each for each in (metric, f"val_{metric}") if each in best] for metric in metrics)
+    return "".join(_curve(results, pair, best, points) for pair in pairs)
 
 
-def _curve(series: Sequence[tuple[str, list[object]]], best: Mapping[str, int | None], points: int) -> str:
-    drawn = [(name, found) for name, values in series if (found := _numbers(values))]
+def _curve(results: Results, metrics: Sequence[str], best: Mapping[str, int | None], points: int) -> str:
+    drawn = [(metric, found) for metric in metrics if (found := _numbers(results.metrics[metric]))]
     known = [value for _, found in drawn for _, value in found]
     if len(known) < 2:
         return ""
-    last, low, high = len(series[0][1]) - 1, min(known), max(known)
+    last, low, high = len(results.rows) - 1, min(known), max(known)
     lines, heads, facts = [], [], []
-    for kind, (name, found) in zip("wv", drawn):  # noqa: B905  # there may be one only
+    for kind, (metric, found) in zip("wv", drawn):  # noqa: B905  # there may be one only
+        texts, top = results.texts[metric], best[metric]
         shape = _polyline(found, last, low, high, points)
         lines.append(f'<polyline class="{kind}" points="{shape}"/>')
-        heads.append(f'<span class="{kind}">{_text(name)}</span>')
-        top = dict(found).get(best[name] or 0)
-        end = "" if top is None else f", best {number(top)}"
-        facts.append(f'<div class="m">{number(found[0][1])} → {number(found[-1][1])}{end}</div>')
+        heads.append(f'<span class="{kind}">{_text(results.names[metric])}</span>')
+        end = "" if top is None else f", best {_text(texts[top])}"
+        facts.append(f'<div class="m">{_text(texts[found[0][0]])} → {_text(texts[found[-1][0]])}{end}</div>')
     svg = f'<svg viewBox="-10 -5 1020 110" preserveAspectRatio="none">{"".join(lines)}</svg>'
     return f'<div class="c">{" ".join(heads)}{svg}{"".join(facts)}</div>'
 

@@ -21,7 +21,7 @@ def results(epochs: int, *names: str) -> Results:
     found = Results("fit", "epoch")
     for n in range(epochs):
         metrics: Metrics = tuple((name, 1 / (n + 1 + len(name))) for name in names)
-        found.add(replace(VIEW, title=f"epoch {n + 1}/{epochs}", metrics=metrics, outcome="done", elapsed=1.0))
+        found.add(replace(VIEW, title=f"epoch {n + 1}/{epochs}", metrics=metrics, outcome="done", done=10, elapsed=1.0))
     return found
 
 
@@ -35,6 +35,30 @@ def test_a_bar_says_what_a_terminal_says() -> None:
     shown = body(html([view], [], over=False))
     for text in ("fit", "30%", "3/10", "2.00 s/epoch", "0:12 eta 0:20", "loss", "0.2500", "a note", "width:30%"):
         assert text in shown
+
+
+def test_metrics_have_the_names_and_formats_that_the_user_gave_them() -> None:
+    view = replace(
+        VIEW,
+        metrics=(("classification_head_accuracy", 0.25), ("lr", 3e-4), ("w", [0.25, 0.75])),
+        names=(("classification_head_accuracy", "cls acc"),),
+        formats=(("*acc*", ".1%"), ("lr", ".1e")),
+        per_unit=(("tokens", 65_536.0),),
+    )
+    found = Results("fit", "epoch")
+    for n in range(2):
+        found.add(replace(view, title=f"epoch {n + 1}/2", outcome="done", done=10))
+    shown = body(html([view], [found], over=True))
+    assert "classification_head" not in shown
+    for text in ("cls acc", "25.0%", "3.0e-04", "[0.2500, 0.7500]", "32.8k tokens/s", "<th>cls acc<th>lr<th>w"):
+        assert text in shown
+    assert shown.count("25.0% → 25.0%, best 25.0%") == 1
+
+
+def test_an_epoch_whose_data_ran_out_early_says_how_far_it_got() -> None:
+    found = Results("fit", "epoch")
+    found.add(replace(VIEW, title="epoch 1/2", outcome="done", done=2))
+    assert "epoch 1/2 <em>2/10</em>" in body(html([], [found], over=True))
 
 
 def test_outcomes_are_said_and_coloured() -> None:
