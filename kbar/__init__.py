@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from .sources.loops import Epoch as Epoch
     from .sources.loops import Loop as Loop
     from .sources.loops import loop as loop
-    from .sources.stages import HandStage as Stage  # noqa: F401  # it is public by this name
+    from .sources.stages import HandStage
     from .sources.stages import stage as stage
     from .sources.tracks import Track as Track
     from .sources.tracks import track as track
     from .system.warnings import KbarWarning as KbarWarning
 
+    Stage = HandStage
     __version__: str
 
 # Loaded on first use: importing kbar imports nothing but this file. Behind the module, the name there if it is another.

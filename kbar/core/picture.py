@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from .stage import Stage
 
 
+_PLAIN = ("fit", "loop")  # what stages with epochs are called if the user gives them no label
+
+
 def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool = False) -> StageView:
     """Return the view of `stage` at time `now` (s); `paced` as a bar shows it, else exactly as it is."""
     forecast, counts = stage.forecast, stage.counts
@@ -73,6 +76,7 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
     """
     main = next((child for child in stage.children if child.phase), None)
     number, width = _of_total(stage, stage.done + 1), len(_of_total(stage, stage.total or 0))
+    own = "" if stage.label in _PLAIN else f"{stage.label}  "  # else runs in threads could not be told apart
     view = view_of(main or stage, now)
     return replace(
         view,
@@ -80,7 +84,7 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
         key=stage.key,
         depth=stage.depth,
         label=stage.unit,
-        title=f"{_heading(stage)}{stage.unit} {number:>{width}}",
+        title=f"{_heading(stage)}{own}{stage.unit} {number:>{width}}",
         path=f"{_path(stage)} {stage.unit} {number}",
         phase=False,
         elapsed=took,

@@ -192,6 +192,9 @@ class Targets:
             self._waiting.discard(thread)
 
 
+_NO = ("", "0", "false", "no", "off")  # what switches nothing, in the environment
+
+
 def _are_one(renderer: Renderer, other: Renderer) -> bool:
     """Whether both are the same object, or write to the same file."""
     return renderer is other or (renderer.place is not None and renderer.place == other.place)
@@ -204,4 +207,4 @@ def _is_log_with_lines(target: Target) -> bool:
 
 def _is_off(renderer: Renderer) -> bool:
     """Whether the environment switches all such renderers off."""
-    return any(os.environ.get(name, "") not in ("", "0") for name in renderer.switches)
+    return any(os.environ.get(name, "").strip().lower() not in _NO for name in renderer.switches)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 nbclient = pytest.importorskip("nbclient", reason="nbclient runs notebooks: pip install 'keras-kbar[test]'")
 pytest.importorskip("ipykernel", reason="ipykernel is the kernel of notebooks: pip install 'keras-kbar[test]'")
+
+PATIENCE = 90.0  # seconds, for machines that do a lot besides
 
 Outputs = list[dict[str, Any]]
 """What stands below a cell, as it is saved in the notebook's file."""
@@ -55,3 +65,41 @@ def plain(outputs: Outputs) -> str:
 def printed(outputs: Outputs) -> str:
     """All that was printed."""
     return "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """What `condition` returns, once it is true and raises nothing."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            found = condition()
+        except Exception:
+            found = None
+        if found:
+            return found
+        assert time.monotonic() < until, "this never came true"
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def serve(application: str, files: Path, settings: Path) -> Iterator[str]:
+    """The address of a server of Jupyter's for these files, as long as the block runs."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter", application, "--no-browser", "--allow-root", f"--port={port}"]
+    options = [
+        "--IdentityProvider.token=",
+        "--ServerApp.disable_check_xsrf=True",
+        "--ServerApp.password=",
+        f"--ServerApp.root_dir={files}",
+    ]
+    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(settings / "settings"), "JUPYTER_CONFIG_DIR": str(settings)}
+    server = subprocess.Popen([*command, *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        base = f"http://127.0.0.1:{port}"
+        wait_for(lambda: urllib.request.urlopen(f"{base}/api/status").status == 200)
+        yield base
+    finally:
+        server.terminate()
+        server.wait(20)

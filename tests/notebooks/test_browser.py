@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .conftest import serve, wait_for
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser: pip install selenium")
 pytestmark = [
@@ -25,8 +24,6 @@ pytestmark = [
         reason="there is no chromium with its driver: apt-get install chromium chromium-driver",
     ),
 ]
-
-PATIENCE = 90.0  # seconds, for machines that do a lot besides
 
 CODE = """
 import time, kbar
@@ -87,25 +84,8 @@ def address(application: str, theme: str, tmp_path: Path) -> Iterator[str]:
     files = tmp_path / "files"
     files.mkdir()
     (files / "run.ipynb").write_text(json.dumps(notebook))
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    command = [sys.executable, "-m", "jupyter", application, "--no-browser", "--allow-root", f"--port={port}"]
-    options = [
-        "--IdentityProvider.token=",
-        "--ServerApp.disable_check_xsrf=True",
-        "--ServerApp.password=",
-        f"--ServerApp.root_dir={files}",
-    ]
-    env = {**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "JUPYTER_CONFIG_DIR": str(tmp_path)}
-    server = subprocess.Popen([*command, *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        base = f"http://127.0.0.1:{port}"
-        wait_for(lambda: urllib.request.urlopen(f"{base}/api/status").status == 200)
+    with serve(application, files, tmp_path) as base:
         yield f"{base}/{'lab/tree' if application == 'lab' else 'notebooks'}/run.ipynb"
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 @pytest.fixture
@@ -117,20 +97,6 @@ def browser() -> Iterator[Any]:
     service = webdriver.ChromeService(shutil.which("chromedriver"))
     with webdriver.Chrome(options=options, service=service) as driver:
         yield driver
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """What `condition` returns, once it is true and raises nothing."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            found = condition()
-        except Exception:
-            found = None
-        if found:
-            return found
-        assert time.monotonic() < until, "this never came true"
-        time.sleep(0.1)
 
 
 def shown(browser: Any) -> str:

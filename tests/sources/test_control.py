@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +160,31 @@ def test_braces_of_the_working_directory_are_no_placeholders(
     for _ in kbar.track(range(2), renderer="none", log_file="run-{rank}.log"):
         clock.advance(0.1)
     assert "track done 2/2" in (folder / "run-0.log").read_text()
+
+
+def test_labels_tell_fits_apart_on_every_line(
+    clock: FakeClock, screen: tuple[VirtualTerminal, kbar.Renderer], tmp_path: Path
+) -> None:
+    keras = pytest.importorskip("keras")
+    np = pytest.importorskip("numpy")
+    terminal, renderer = screen
+    log = kbar.LogRenderer(tmp_path / "run.log", throttle=kbar.every(steps=1))
+
+    def fit(number: int) -> None:
+        model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        bar = kbar.ProgressBar([renderer, log], label=f"fold {number}")
+        model.fit(np.ones((8, 2)), np.ones(8), epochs=2, batch_size=2, verbose=0, callbacks=[bar])
+        model.evaluate(np.ones((8, 2)), np.ones(8), verbose=0, callbacks=[copy.copy(bar)])
+
+    for number in (1, 2):
+        thread = threading.Thread(target=fit, args=(number,))
+        thread.start()
+        thread.join()
+    clock.advance(0.2)
+    starts = [line.split("  ")[0].rstrip() for line in terminal.text.splitlines() if "loss=" in line]
+    assert starts[:3] == ["fold 1", "fold 1", "fold 1"]
+    assert starts[3:] == ["fold 2"] * 3
+    assert [line for line in terminal.text.splitlines() if line.startswith("fold 2  epoch 2/2 ")]
+    said = [line.split(" ", 1)[1] for line in (tmp_path / "run.log").read_text().splitlines()]
+    assert {line[:6] for line in said} == {"fold 1", "fold 2"}

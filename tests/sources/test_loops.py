@@ -485,7 +485,7 @@ def test_epochs_without_steps_and_without_end(renderer: RecordingRenderer) -> No
             if epoch.index == 4:
                 break
     assert ends(renderer) == [("until it converges", 4, 4, "done")]
-    assert [epoch.title for epoch in epochs(renderer)] == [f"epoch {n}" for n in (1, 2, 3, 4)]
+    assert [epoch.title for epoch in epochs(renderer)] == [f"until it converges  epoch {n}" for n in (1, 2, 3, 4)]
 
 
 # Tracks and stages by hand.
