@@ -217,6 +217,46 @@ def test_a_console_that_shows_text_only_gets_lines() -> None:
     session.end()
 
 
+def test_a_notebook_that_papermill_runs_has_one_output_of_a_fit(tmp_path: Path) -> None:
+    papermill = pytest.importorskip("papermill", reason="there is no papermill: pip install 'keras-kbar[notebooks]'")
+    import nbformat
+
+    cells = [nbformat.v4.new_code_cell(code) for code in (SETUP, "fit(100)", "fit(2); 1 / 0")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "run.ipynb")
+    with pytest.raises(papermill.PapermillExecutionError):
+        papermill.execute_notebook(
+            tmp_path / "run.ipynb", tmp_path / "ran.ipynb", kernel_name="python3", progress_bar=False
+        )
+    ran = nbformat.read(tmp_path / "ran.ipynb", as_version=4)
+    whole, failed = (cell for cell in ran.cells if cell.get("source", "").startswith("fit("))
+    assert len(json.dumps(whole.outputs)) < 50_000
+    assert "fit epoch 100/100 done 5/5 100%" in plain(whole.outputs)
+    assert "fit done 2/2 100%" in plain(failed.outputs)
+
+
+def test_figures_and_displays_stay_where_they_are(run: Run) -> None:
+    pytest.importorskip("matplotlib", reason="there is no matplotlib: pip install 'keras-kbar[notebooks]'")
+    code = """
+import logging, sys, warnings
+import matplotlib.pyplot as plt
+for n in kbar.track(range(3)):
+    print("print", n)
+    display(HTML(f"display {n}"))
+    plt.plot([n, 1]); plt.show()
+    logging.getLogger().warning("log %d", n)
+    warnings.warn(f"warning {n}")
+"""
+    _, outputs = run("%matplotlib inline\n" + SETUP, code)
+    kinds = []
+    for output in outputs:
+        data = output.get("data", {})
+        kinds.append("figure" if "image/png" in data else "".join(data.get("text/html", output.get("text", "")))[:9])
+    shown = [kind for kind in kinds if kind == "figure" or kind.startswith("display")]
+    assert shown == [kind for n in range(3) for kind in (f"display {n}", "figure")]
+    said = printed(outputs)
+    assert all(f"{word} {n}" in said for word in ("print", "log", "warning") for n in range(3))
+
+
 def test_the_example_runs(run: Run) -> None:
     example = json.loads((Path(__file__).parents[2] / "examples" / "notebook.ipynb").read_text())
     *_, outputs = run(*("".join(cell["source"]) for cell in example["cells"] if cell["cell_type"] == "code"))
