@@ -28,8 +28,11 @@ class Source(Protocol):
     def waited(self, now: float) -> float:
         """How long the loop has waited for items in all."""
 
-    def end(self, total: int | None) -> None:
-        """Count the item that the loop has as done if it has used it; the stage, of `total` units, does not fail."""
+    def end(self, total: int | None) -> bool:
+        """Count the item that the loop has as done if it has used it; the stage, of `total` units, does not fail.
+
+        Return whether the stage is done if all units are.
+        """
 
 
 class _NoSource:
@@ -47,8 +50,8 @@ class _NoSource:
     def waited(self, now: float) -> float:
         return 0.0
 
-    def end(self, total: int | None) -> None:
-        pass
+    def end(self, total: int | None) -> bool:
+        return True
 
 
 class Counts:

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median_high
+from statistics import fmean, median_high, pstdev
 
 from .metrics import Logged
 from .pace import Pace
@@ -50,7 +50,7 @@ class Outlook:
 class Ends:
     """Where phases of one label ended, as shares of their totals: a loop may be left early in each epoch.
 
-    A phase is expected to end where most of those of earlier epochs did that got as far as it has; else at its total.
+    A phase is expected to end where most of those of earlier epochs did that got as far as it has.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,15 @@ class Ends:
     def expected(self, total: int, done: int) -> float:
         """The position, in units, at which a phase that has `done` of `total` units is expected to end."""
         known = [share for share in self._shares if share * total > done]
-        return total * median_high(known) if known else total
+        if known:
+            return total * median_high(known)
+        spread = max(self._shares) - min(self._shares) if len(self._shares) > 1 else 1.0
+        return min(total, done + spread * total)  # further than all before
+
+    @property
+    def error(self) -> float:
+        """The share by which the expected position may be off."""
+        return pstdev(self._shares) / fmean(self._shares) if any(self._shares) else 0.0
 
     def share(self, position: float, total: int) -> float:
         """The share of a phase that is done at `position`; that a single one was left early does not count."""

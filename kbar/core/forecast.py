@@ -62,10 +62,10 @@ class Forecast:
     def __init__(self, label: str, counts: Counts) -> None:
         self._label, self._counts = label, counts
         self._countdown = Countdown()
-        self._waited = 0.0  # seconds of waiting for data, in all steps that have landed
-        self._first_waited = 0.0  # and in the first execution
+        self._waited = self._first_waited = 0.0  # seconds of waiting for data: in all steps that landed, in the first
         self._epochs = EpochForecast()
         self._epoch_started: float | None = None
+        self._counted_until = -math.inf  # when the latest epoch that counts ended
         self._phases: dict[str, tuple[BunchPace, Pacer, Ends]] = {}  # what the phases of all epochs share, by label
         self.begin()
 
@@ -97,8 +97,9 @@ class Forecast:
         seconds = (phase._counts.busy(now) - once - opening) * whole
         self._epochs.phase_over(phase._label, seconds, once, phase.inner.any)
 
-    def finish_epoch(self, now: float) -> None:
-        """End the running epoch."""
+    def finish_epoch(self, now: float, counts: bool = True) -> None:
+        """End the running epoch, which `counts` as done or not."""
+        self._counted_until = now if counts else self._counted_until
         self._epochs.epoch_over(self.epoch_elapsed(now))
         self._epoch_started = now
 
@@ -110,18 +111,17 @@ class Forecast:
             self._first_waited = self._counts.source.waited(at)
 
     def update(self, now: float, phases: Sequence[Forecast], inner: Forecast | None) -> None:
-        """Bring the forecast up to time `now` (s).
+        """Bring the forecast up to time `now` (s), at which a frame is drawn.
 
         Args:
-            now: a frame is drawn then.
+            now: the time of the frame.
             phases: those of the running epoch, oldest first.
             inner: the stage that runs within the running unit and is no phase, if there is one.
         """
         self.note_first()
         done, at, _ = self._counts.latest
-        source = self._counts.source
         if at > self._pace.at:
-            self._waited = source.waited(now) - source.waiting(now)
+            self._waited = self._counts.source.waited(now) - self._counts.source.waiting(now)
         self._pace.sample(at, done)
         self._pace.look(now)
         self._pacer.sample(at, done)
@@ -149,7 +149,8 @@ class Forecast:
         """Units per second: as of late while the stage runs, on the whole once it is over; None if unknown."""
         counts = self._counts
         if counts.ended is not None:
-            took, units = counts.ended - counts.started, counts.done - counts.initial
+            until = self._counted_until if self.has_epochs else counts.ended
+            took, units = until - counts.started, counts.done - counts.initial
             return units / took if took > 0 and units > 0 else None
         return self._epochs.rate if self.has_epochs else self._pace.shown_rate
 
@@ -160,8 +161,8 @@ class Forecast:
     def is_uncertain(self, phases: Sequence[Forecast]) -> bool:
         """Whether rate and remaining time are rough; `phases` are those of the running epoch."""
         if self.has_epochs:
-            return self._epochs.error > _UNCERTAIN or any(phase._pace.error > _UNCERTAIN for phase in phases[:1])
-        return self._pace.error > _UNCERTAIN
+            return self._epochs.error > _UNCERTAIN or any(phase.is_uncertain(()) for phase in phases[:1])
+        return max(self._pace.error, self._ends.error) > _UNCERTAIN
 
     @property
     def bar(self) -> tuple[float, int]:

@@ -103,9 +103,13 @@ class Pace:
 
     def _lost(self, running: float = 0.0) -> tuple[float, float]:
         """Seconds a unit that stalls cost, and their error; also in an execution that has run for `running` seconds."""
-        compiled = self.first[0] if self.first and self.stalls(self.first[0]) else 0.0
         stall = running - self.interval if self.stalls(running) else None
-        return self._stalls.cost(self.done, self._sums.pace if self._sums.units else 0.0, compiled, stall)
+        return self._stalls.cost(self.done, self._sums.pace if self._sums.units else 0.0, self._compiled, stall)
+
+    @property
+    def _compiled(self) -> float:
+        """Seconds of the first execution, if it was as long as a stall; else 0."""
+        return self.first[0] if self.first and self.stalls(self.first[0]) else 0.0
 
     @property
     def pace(self) -> float | None:
@@ -127,7 +131,7 @@ class Pace:
         """The share by which the rate may be off."""
         if self._sums.seconds <= 0 or not self.settled:
             return math.inf
-        if not self._outweighs_first:
+        if not self._outweighs_first or self._stalls.left_out(self._compiled) > self._seconds:
             return math.inf
         usual, (lost, lost_error) = self._sums.pace, self._lost()
         return max(self._latest.doubt, math.hypot(self._sums.error * usual, lost_error) / (usual + lost))
@@ -302,6 +306,11 @@ class _Stalls:
         if number == 1:  # but never much more than the steps themselves take
             lost = self._ONCE * min(lost, 4 * pace * fades * gap / between)
         return lost, error
+
+    def left_out(self, compiled: float) -> float:
+        """Seconds of the stalls that are taken for compilations."""
+        _, *stalls = self._latest
+        return sum(seconds for seconds, _ in stalls) - sum(s for s, _ in self._without_compilations(stalls, compiled))
 
     def _without_compilations(self, stalls: list[tuple[float, int]], compiled: float) -> list[tuple[float, int]]:
         alike = [stall for stall in stalls if compiled / self._ALIKE < stall[0] < compiled * self._ALIKE]

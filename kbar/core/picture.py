@@ -22,6 +22,7 @@ def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool 
     done = done if total is None else min(done, total)
     position, shown = _bar(stage, done, paced)
     running = forecast.running(now) if stage.is_leaf and not forecast.has_epochs and done != total else 0.0
+    waiting = 0.0 if stage.outcome else counts.source.waiting(now)
     stalled = forecast.stalls(running)
     return StageView(
         key=stage.key,
@@ -40,8 +41,10 @@ def view_of(stage: Stage, now: float, *, with_metrics: bool = True, paced: bool 
         rate=forecast.rate,
         remaining=forecast.remaining(now),
         run_remaining=stage.root.forecast.remaining(now),
-        uncertain=stalled or forecast.is_uncertain([phase.forecast for phase in stage.epoch_phases]),
-        waiting=0.0 if stage.outcome else counts.source.waiting(now),
+        uncertain=stalled
+        or forecast.stalls(waiting)
+        or forecast.is_uncertain([phase.forecast for phase in stage.epoch_phases]),
+        waiting=waiting,
         data_share=counts.data_share(now),
         running=running,
         usual=forecast.interval,

@@ -143,7 +143,7 @@ class Stage(Node):
         took = self.forecast.epoch_elapsed(now)
         self.pending_epoch = epoch_view(self, now, took, self.epoch.time_spent(took)), metrics
         self.epoch = RunningEpoch()
-        self.forecast.finish_epoch(now)
+        self.forecast.finish_epoch(now, counts)
         if counts:
             self.advance_to(self.done + 1, now, metrics)
 
@@ -170,8 +170,8 @@ class Stage(Node):
             epochs.epoch.phase_over(self.label, took, self.forecast.first_execution, self.counts.source.waited(now))
         if outcome == "done":
             self.counts.confirm_total()
-            if epochs:
-                epochs._totals[self.which] = self.done
+            if epochs:  # if there were more before, the data may have run out
+                epochs._totals[self.which] = max(self.done, epochs._totals.get(self.which, 0))
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
         if self.parent:
             self.parent.forecast.inner.over_at, self._parent_done_at_end = now, self.parent.done

@@ -106,9 +106,8 @@ class Stages:
             if inner.outcome:
                 continue
             own = outcome if inner is stage else self._owners_end(inner)
-            if (own or outcome) in ("done", "stopped"):
-                inner.counts.source.end(inner.total)
-            if own == "stopped" and inner.counts.has_reached_total:
+            good = (own or outcome) in ("done", "stopped") and inner.counts.source.end(inner.total)
+            if own == "stopped" and good and inner.counts.has_reached_total:
                 own = "done"
             self._end_one(inner, own or _outcome_within(inner, outcome))
 

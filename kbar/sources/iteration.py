@@ -182,19 +182,22 @@ class Feed(Generic[T]):
         """Seconds for which the loop has waited for items in all."""
         return self.waits.total + self.waiting(now)
 
-    def end(self, total: int | None) -> None:
-        """Count the item that the loop has as done if it has used it.
+    def end(self, total: int | None) -> bool:
+        """Count the item that the loop has as done if it has used it; return whether a loop that has done all is done.
 
         It has if all items were given to it, or if it was left because another iterable had no more, as in zip(); but
-        not if it was left by `break` or by an exception.
+        not if it was left by `break` or by an exception. Where it may have been an exception that nobody has seen, such
+        as one that was caught at once, the loop is not done.
         """
         left = self._left
         if self.fails or self._is_over or self._is_asking or (left and (left.by_break or left.by_exception)):
-            return
+            return True
         position = self.position()
         given = self.given() if self.given else position + 1
         if given == total or (left and left.by_other):
             self.position = lambda: given
+            return left is None or left.by_other
+        return True
 
     @property
     def _is_asking(self) -> bool:

@@ -246,12 +246,20 @@ class Call:
         self._method = FrameMark(method) if method else None
         self._outside = FrameMark(outside, anywhere=method is None)
         self.validates = _validation_of(method)
-        self.batch_size = batch_size(method.f_locals.get("epoch_iterator")) if method else 0
+        iterator = method.f_locals.get("epoch_iterator") if method else None
+        self.batch_size = batch_size(iterator)
+        self._iterator = weakref.ref(iterator) if iterator is not None else lambda: None
 
     @property
     def hooks(self) -> object:
         """The `CallbackList`; None once it is released."""
         return self._hooks()
+
+    @property
+    def has_unknown_length(self) -> bool:
+        """Whether Keras does not know how many steps an epoch has; it does once the data was used up."""
+        iterator = self._iterator()
+        return iterator is not None and getattr(iterator, "num_batches", 0) is None
 
     def ended(self) -> Outcome | None:
         """How the call ended, None while it runs."""

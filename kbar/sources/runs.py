@@ -64,7 +64,8 @@ class Run:
         """End the epoch's training, if it has not ended yet; `stops` if Keras was asked to stop."""
         if self.train:
             counts = self.train.counts
-            self._was_cut = stops and counts.total is not None and not counts.has_reached_total
+            unknown = counts.total is None and bool(self.call and self.call.has_unknown_length)
+            self._was_cut = stops and (unknown or (counts.total is not None and not counts.has_reached_total))
             self.display.end(self.train, "stopped" if self._was_cut else self.train.own_end)
             self.train = None
 

@@ -151,6 +151,18 @@ def test_epochs_that_are_left_early_are_expected_to_be_short(bars: str, clock: F
     assert re.search("loop epoch 2/6 33%.* eta=~?0:0[67]", log.getvalue()) or "eta" not in log.getvalue()
 
 
+def test_epochs_left_at_different_places_have_rough_times(clock: FakeClock) -> None:
+    renderer = RecordingRenderer()
+    for epoch, last in zip(kbar.loop(6, renderer=renderer).epochs(), (4, 8, 6, 5, 7, 5), strict=True):
+        for i in epoch.steps(range(100)):
+            clock.advance(0.36)
+            if i == last:
+                break
+    later = [v for v in views(renderer, "loop") if v.done >= 3 and v.remaining is not None and not v.outcome]
+    off = errors(later, 0.0, clock(), share=0.3)
+    assert sum(off) / len(off) < 0.35
+
+
 def test_one_epoch_that_was_left_early_does_not_shorten_the_others(clock: FakeClock) -> None:
     renderer = RecordingRenderer()
     for epoch in kbar.loop(5, renderer=renderer).epochs():
@@ -161,6 +173,17 @@ def test_one_epoch_that_was_left_early_does_not_shorten_the_others(clock: FakeCl
     in_steps = [s.stages[0] for s in renderer.snapshots if any(v.label == "train" and not v.outcome for v in s.stages)]
     later = [v for v in in_steps if v.done >= 3]
     assert max(errors(later, later[0].seen + 0.2, clock())) < 0.25
+
+
+def test_a_wait_that_may_be_another_compilation_makes_times_rough(clock: FakeClock) -> None:
+    """Or it may be the time between two bunches of results that are a second apart."""
+    renderer = RecordingRenderer()
+    for _ in kbar.track(results(clock, in_bunches(8, 16, 60.0, 1.0)), total=128, renderer=renderer):
+        pass
+    began = renderer.snapshots[0].stages[0].seen
+    off = [v for v in views(renderer, "track") if v.seen > began + 66 and v.remaining is not None and not v.outcome]
+    wrong = [v for v in off if abs(v.remaining - (clock() - v.seen)) > 0.25 * (clock() - v.seen) + 1]
+    assert all(v.uncertain for v in wrong)
 
 
 @pytest.mark.parametrize("bars", RENDERERS)

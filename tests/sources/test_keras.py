@@ -373,6 +373,30 @@ def test_an_epoch_that_is_stopped_in_its_midst_is_not_counted(
     assert "fit stopped at 2/4 50%" in log.getvalue()
 
 
+def test_a_first_epoch_of_unknown_length_that_is_stopped_in_its_midst_is_not_counted(t: Trial) -> None:
+    t.fit(on(train_batch_end=stopping(t.model, 3)), x=unknown_length(STEPS), epochs=2)
+    assert t.ends("train") == [(4, None, "stopped")]
+    assert t.ends("fit") == [(0, 2, "stopped")]
+
+
+def test_a_first_epoch_of_unknown_length_that_is_stopped_at_its_end_counts(t: Trial) -> None:
+    stop = on(epoch_end=lambda epoch, logs=None: setattr(t.model, "stop_training", True))
+    fit(t.model, stop, t.bar, x=unknown_length(STEPS), epochs=2)
+    assert t.ends("train") == [(10, 10, "done")]
+    assert t.ends("fit") == [(1, 2, "stopped")]
+
+
+def test_the_rate_of_a_run_leaves_out_an_epoch_that_does_not_count(t: Trial, clock: FakeClock) -> None:
+    epochs: list[int] = []
+    stop = on(
+        epoch_begin=lambda epoch, logs=None: epochs.append(epoch),
+        train_batch_end=lambda batch, logs=None: setattr(t.model, "stop_training", len(epochs) == 3 and batch == 5),
+    )
+    t.fit(stop, frames(clock), epochs=4)
+    whole = [epoch.elapsed for epoch in t.epochs[:2]]
+    assert t.shown["fit"].rate == pytest.approx(2 / sum(whole), rel=0.05)
+
+
 def test_an_epoch_that_is_stopped_after_its_last_step_counts(t: Trial) -> None:
     t.fit(on(train_batch_end=stopping(t.model, 9)), epochs=4)
     assert t.ends("train") == [(10, 10, "done")]

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -322,6 +323,19 @@ def test_an_unknown_length_is_learned_in_the_first_epoch(renderer: RecordingRend
     begun = [e.stage.total for e in renderer.events if e.kind == "begin"]
     assert begun == [4, None, 5, 5, 7]
     assert ends(renderer, "train") == [("train", n, n, "done") for n in (5, 5, 7, 3)]
+
+
+def test_each_epoch_after_the_data_were_used_up_says_so(clock: FakeClock, tmp_path: Path) -> None:
+    terminal, items = VirtualTerminal(100, 12), (i for i in range(10))
+    renderers: Any = [kbar.RichRenderer(file=terminal), kbar.LogRenderer(tmp_path / "run.log")]
+    for epoch in kbar.loop(3, renderer=renderers).epochs():
+        for _ in epoch.steps(items):
+            clock.advance(0.1)
+        for _ in epoch.steps(range(2), "validation"):
+            clock.advance(0.1)
+    lines = [line for line in lines_of(terminal) if line.startswith("epoch")]
+    assert ["0/10" in line for line in lines] == [False, True, True]
+    assert (tmp_path / "run.log").read_text().count("0/10 0%") == 2
 
 
 @pytest.mark.usefixtures("clock")
