@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..core.snapshot import Event, Snapshot, StageView
@@ -16,6 +17,7 @@ _PERIOD = 0.2  # seconds between two updates at least; epochs that end sooner sh
 _EARLY = 0.02  # seconds by which a frame may come too early
 _LATEST = 12  # lines of text beside the bars while the run goes on
 _MOST_LINES = 1000  # lines of text that are kept
+_MOST_TABLES = 12  # tables of finished stages within the run that are kept
 
 
 class HtmlRenderer(Renderer):
@@ -69,16 +71,25 @@ class HtmlRenderer(Renderer):
 
     def _take(self, event: Event) -> None:
         """Add the event's result and its line of text."""
+        stage = event.stage
         if event.epoch:
-            self._add(event.stage, event.stage.unit, event.epoch)
-        elif event.kind == "end" and event.above and not event.stage.phase and event.stage.metrics:
-            self._add(event.above[-1], event.stage.label, event.stage)
+            self._add(stage, stage.unit, event.epoch)
+        elif event.kind == "end" and event.above and not stage.phase:
+            if stage.key in self._results:
+                self._results[stage.key].is_over = True
+            if stage.metrics:
+                self._add(event.above[-1], event.above[-1].label, replace(stage, title=stage.path))
         line = text_of_event(event)
         if line and event.kind in ("epoch", "end"):
             self._lines = [*self._lines[-_MOST_LINES:], line]
 
     def _add(self, stage: StageView, unit: str, row: StageView) -> None:
-        self._results.setdefault(stage.key, Results(stage.title, unit)).add(row)
+        if stage.key not in self._results:
+            self._results[stage.key] = Results(stage.path, unit, depth=stage.depth)
+            over = [key for key, results in self._results.items() if results.is_over]
+            for key in over[:-_MOST_TABLES]:
+                del self._results[key]
+        self._results[stage.key].add(row)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_display": None, "_results": {}, "_lines": [], "_stages": ()}

@@ -70,6 +70,8 @@ class Results:
     Attributes:
         title: what they are results of.
         unit: what each of them is.
+        depth: how many stages the stage lies within.
+        is_over: whether the stage is over while the run goes on, as the fit of a fold is.
         rows: the latest ones.
         metrics: the values of each metric in these rows, None where there is none.
         names: what people see the metrics called.
@@ -79,6 +81,8 @@ class Results:
 
     title: str
     unit: str
+    depth: int = 0
+    is_over: bool = False
     rows: list[StageView] = field(default_factory=list)
     metrics: dict[str, list[object]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -107,9 +111,12 @@ def html(stages: Sequence[StageView], results: Sequence[Results], *, over: bool)
     Args:
         stages: the stages in the picture, outermost first.
         results: what is shown in tables.
-        over: whether the run is over; all rows are shown then, the earlier ones folded.
+        over: whether the run is over; all rows are shown then, the earlier ones folded, and so are the tables of what
+            was over before.
     """
-    tables = [_results(each, over) for each in results if each.rows]
+    tables = [_results(each, over) for each in sorted(results, key=_depth) if each.rows and not each.is_over]
+    if over:
+        tables += [_folded(each) for each in results if each.rows and each.is_over]
     return f'<div class="kbar"><style>{STYLE}</style>{_bars(_in_step(stages))}{"".join(tables)}</div>'
 
 
@@ -187,6 +194,16 @@ def _results(results: Results, over: bool) -> str:
         summary = f"{results.left_out + len(results.rows)} {_text(results.unit)}s"
         table = f"<details><summary>{summary}</summary>{table}</details>"
     return f"{table}{more}{_curves(results, best)}"
+
+
+def _folded(results: Results) -> str:
+    best = {name: best_of(name, values) for name, values in results.metrics.items()}
+    summary = f"{_text(results.title)}: {results.left_out + len(results.rows)} {_text(results.unit)}s"
+    return f"<details><summary>{summary}</summary>{_table(results, best, 0)}</details>"
+
+
+def _depth(results: Results) -> int:
+    return results.depth
 
 
 def _table(results: Results, best: Mapping[str, int | None], first: int) -> str:

@@ -121,6 +121,16 @@ for thread in threads: thread.join()
         assert [text.splitlines()[-1].split()[2] for text in texts] == ends
 
 
+def test_folds_have_a_table_of_their_results_and_their_epochs_are_folded(run: Run) -> None:
+    _, outputs = run(SETUP, "for fold in kbar.track(range(20), 'fold'): fit(3)")
+    shown = page(outputs)
+    assert all(shown.count(f"fold {n}/20 fit<") == 1 for n in range(1, 21))
+    assert shown.count("<details><summary>fold ") == 12
+    assert "<summary>fold 20/20 fit: 3 epochs</summary>" in shown
+    assert shown.index("fold 1/20 fit<") < shown.index("<summary>fold ")
+    assert len(shown) < 50_000
+
+
 def test_a_loop_of_a_cell_that_awaits(run: Run) -> None:
     code = """
 async def items():

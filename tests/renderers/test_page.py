@@ -69,6 +69,20 @@ def test_an_epoch_whose_data_ran_out_early_says_how_far_it_got() -> None:
     assert "epoch 1/2 <em>2/10</em>" in body(html([], [found], over=True))
 
 
+def test_results_of_what_is_over_within_the_run_are_folded_at_its_end() -> None:
+    outer, first, second = results(2, "loss"), results(3, "loss"), results(4, "loss")
+    first.title, first.depth, first.is_over = "fold 1/2 fit", 1, True
+    second.title, second.depth = "fold 2/2 fit", 1
+    live = body(html([VIEW], [first, second, outer], over=False))
+    assert "epoch 1/3" not in live
+    assert live.index("epoch 1/2") < live.index("epoch 1/4")
+    second.is_over = True
+    final = body(html([VIEW], [first, second, outer], over=True))
+    assert re.findall("<summary>(.*?)</summary>", final) == ["fold 1/2 fit: 3 epochs", "fold 2/2 fit: 4 epochs"]
+    assert final.index("epoch 1/2") < final.index("<details>")
+    assert "epoch 1/3" in final
+
+
 def test_outcomes_are_said_and_coloured() -> None:
     words: dict[Outcome, str] = {"stopped": "stopped at", "interrupted": "interrupted at", "error": "failed at"}
     for outcome, word in words.items():
