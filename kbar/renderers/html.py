@@ -77,6 +77,7 @@ class HtmlRenderer(Renderer):
         elif event.kind == "end" and event.above and not stage.phase:
             if stage.key in self._results:
                 self._results[stage.key].is_over = True
+                self._forget_earlier()
             if stage.metrics:
                 self._add(event.above[-1], event.above[-1].label, replace(stage, title=stage.path))
         line = text_of_event(event)
@@ -86,10 +87,11 @@ class HtmlRenderer(Renderer):
     def _add(self, stage: StageView, unit: str, row: StageView) -> None:
         if stage.key not in self._results:
             self._results[stage.key] = Results(stage.path, unit, depth=stage.depth)
-            over = [key for key, results in self._results.items() if results.is_over]
-            for key in over[:-_MOST_TABLES]:
-                del self._results[key]
         self._results[stage.key].add(row)
+
+    def _forget_earlier(self) -> None:
+        for key in [key for key, results in self._results.items() if results.is_over][:-_MOST_TABLES]:
+            del self._results[key]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_display": None, "_results": {}, "_lines": [], "_stages": ()}
