@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
+from decimal import Decimal
 from numbers import Number, Real
 from typing import Any, Union
 
@@ -80,9 +81,11 @@ def per_unit(name: str, value: Any) -> dict[str, float] | None:
     """What a step consists of: numbers by name, without those that are 0; None if nothing is said."""
     if value is None:
         return None
-    parts = dict(value) if isinstance(value, Mapping) else {"samples": value}
+    given = dict(value) if isinstance(value, Mapping) else {"samples": value}
+    parts = {part: plain(each) if getattr(each, "shape", None) == () else each for part, each in given.items()}
     for part, each in parts.items():
-        if not isinstance(part, str) or not part.strip() or isinstance(each, bool) or not isinstance(each, Real):
+        is_number = isinstance(each, (Real, Decimal)) and not isinstance(each, bool)
+        if not isinstance(part, str) or not part.strip() or not is_number:
             raise TypeError(f"{name} must be a number, or numbers by name such as {{'tokens': 4096}}; got {value!r}")
         if not 0 <= float(each) <= _MOST:
             raise ValueError(f"{name} must be from 0 to 10**18; got {value!r}")

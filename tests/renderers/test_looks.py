@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,16 @@ def test_samples_and_tokens_per_second(way: str, renderer: str, clock: FakeClock
     assert " samples=320/s tokens=655k/s " in (tmp_path / "run.log").read_text(encoding="utf-8")
     if way in ("steps", "fit"):
         assert "320 samples/s  655k tokens/s" in lines_of(terminal)[0]
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_a_step_has_may_be_a_number_of_any_type(tmp_path: Path) -> None:
+    np = pytest.importorskip("numpy")
+    for value in (32, 32.0, Decimal(32), np.int64(32), np.array(32), np.float32(32)):
+        for _ in kbar.track(range(3), samples_per_step=value, renderer="none", log_file=tmp_path / "run.jsonl"):
+            pass
+        last = json.loads((tmp_path / "run.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        assert last["per_unit"] == {"samples": 32}
 
 
 def test_what_a_step_has_is_in_logs_for_programs(tmp_path: Path, clock: FakeClock) -> None:
