@@ -263,8 +263,8 @@ def figures(seen: Watched, bar: str) -> dict[str, float]:
 
 def run_figures(seen: Watched, bar: str) -> dict[str, float]:
     """Those of whole runs; NaN if the bar has none for the run."""
-    title = {"kbar-rich": "fit", "kbar-tqdm": "fit", "tqdm.keras": "Training"}.get(bar)
-    lines = [(at, line) for at, text in seen.screens for line in text.splitlines() if title and line.startswith(title)]
+    mark = {"kbar-rich": "^fit ", "kbar-tqdm": "^fit ", "tqdm.keras": r"epoch/s|s/epoch|\?epoch"}.get(bar, "$^")
+    lines = [(at, line) for at, text in seen.screens for line in text.splitlines() if re.search(mark, line)]
     samples = [0.1 * i for i in range(int(seen.end / 0.1))]
     found = [(at, line) for at in samples if (line := _at(lines, at))]
     told = [(at, left) for at, line in found if (left := _remaining(line, bar)) is not None]

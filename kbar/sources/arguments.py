@@ -82,7 +82,9 @@ def per_unit(name: str, value: Any) -> dict[str, float] | None:
     if value is None:
         return None
     given = dict(value) if isinstance(value, Mapping) else {"samples": value}
-    parts = {part: plain(each) if getattr(each, "shape", None) == () else each for part, each in given.items()}
+    parts: dict[Any, Any] = {
+        part: plain(each) if getattr(each, "shape", None) == () else each for part, each in given.items()
+    }
     for part, each in parts.items():
         is_number = isinstance(each, (Real, Decimal)) and not isinstance(each, bool)
         if not isinstance(part, str) or not part.strip() or not is_number:
