@@ -91,7 +91,7 @@ def _formats(value: Any, name: str) -> tuple[tuple[str, str], ...]:
 
 
 def _can_format(form: str, number: float) -> bool:
-    if any(int(digits) > _LONGEST_FORMAT for digits in re.findall("[0-9]+", form)):
+    if any(len(digits) > 3 or int(digits) > _LONGEST_FORMAT for digits in re.findall("[0-9]+", form)):
         return False
     try:
         text = format(number, form)

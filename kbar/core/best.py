@@ -12,14 +12,16 @@ _SCORES = frozenset(
     {
         *("f1", "f2", "fbeta", "fscore", "fmeasure", "r2", "map", "ap", "mrr", "ndcg", "bleu", "rouge", "mcc", "kappa"),
         *("jaccard", "psnr", "ssim", "reward", "return", "returns", "correlation", "pearson", "spearman", "coef"),
+        *("auprc", "tpr", "elbo", "hits"),
     }
 )
 _SCORE_ENDS = (
     *("acc", "accuracy", "auc", "roc", "precision", "recall", "iou", "dice", "score", "scores"),
-    *("similarity", "sensitivity", "specificity"),
+    *("similarity", "sensitivity", "specificity", "likelihood"),
 )
 _PHRASES = ("io_u", "true_positives", "true_negatives")
-_COST = re.compile(r"(loss|losses|errors?|error_rate|err|cost|distance|divergence)[_\d]*$")
+_COST = re.compile(r"(loss|losses|errors?|error_rate|err|cost|distance|divergence|time|gap|code)[_\d]*$")
+_NEITHER = re.compile(r"(^|_)(lr|learning_rate|momentum|epoch|step)[_\d]*$")  # it is set, not reached
 
 
 def higher_is_better(name: str) -> bool:
@@ -42,8 +44,12 @@ def _is_score(word: str) -> bool:
 
 
 def best_of(name: str, values: Sequence[object]) -> int | None:
-    """The index of the best of the values that a metric of this name has had; None if none of them is a number."""
-    numbers = [(value, at) for at, value in enumerate(values) if _is_number(value)]
+    """The index of the best of the values that a metric of this name has had; None if there is no best one.
+
+    There is none if no value is a number, or if the metric is a setting, such as the learning rate.
+    """
+    neither = _NEITHER.search(name.lower())
+    numbers = [(value, at) for at, value in enumerate(values) if _is_number(value) and not neither]
     if not numbers:
         return None
     sign = -1 if higher_is_better(name) else 1
@@ -51,4 +57,5 @@ def best_of(name: str, values: Sequence[object]) -> int | None:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int) or (isinstance(value, float) and not math.isnan(value))
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return is_count or (isinstance(value, float) and not math.isnan(value))

@@ -12,9 +12,9 @@ class BunchPace:
     """The pace of a stage's steps: of each or, where they land in bunches, of the bunches.
 
     Four workers that take equally long finish four steps within milliseconds, and then none for half a minute. The
-    steps within a bunch say nothing of the speed; so a bunch is taken for one execution. There are bunches if at least
-    two gaps of about the same length each had a short time after them in which several steps landed, and then silence.
-    Before the silence they may as well be two compilations, after which the steps go on landing.
+    steps within a bunch say nothing of the speed; so a bunch is taken for one execution. There are bunches if there
+    were two gaps of about the same length, after the latter of which several steps landed within a short time, and
+    then none. If steps go on landing instead, the two gaps were compilations.
 
     Args:
         started: when the stage began, in seconds of any clock.

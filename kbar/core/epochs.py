@@ -66,8 +66,8 @@ class Ends:
         known = [share for share in self._shares if share * total > done]
         if known:
             return total * median_high(known)
-        spread = max(self._shares) - min(self._shares) if len(self._shares) > 1 else 1.0
-        return min(total, done + spread * total)  # further than all before
+        spread = max(self._shares, default=0.0) - min(self._shares, default=0.0)
+        return min(total, done + (spread or 1.0) * total)  # further than all before
 
     @property
     def error(self) -> float:
@@ -212,7 +212,7 @@ class _Part:
         self._epochs = self._phases = 0  # how many epochs had it, and how many phases that were
 
     def add(self, epoch: int, seconds: float, number: int) -> None:
-        """Record that it took `seconds` in `epoch`, in which it were `number` phases."""
+        """Record that it took `seconds` in `epoch`, which had `number` phases of it."""
         self.pace.sample(self.pace.at + seconds, epoch)
         self.latest = epoch
         self._epochs, self._phases = self._epochs + 1, self._phases + number

@@ -41,7 +41,7 @@ class InnerStages:
 
     def share(self, running: float) -> float:
         """The share of the running unit that is done if so much of its running stage is."""
-        return (self.number - 1 + running) / max(self._before, self.number)
+        return (max(self.number, 1) - 1 + running) / max(self._before, self.number, 1)
 
 
 class Forecast:

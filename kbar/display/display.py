@@ -150,6 +150,11 @@ class Display:
             stage.start_epoch(self.clock())
         self.wake()
 
+    def rename(self, stage: Stage, label: str) -> None:
+        """Call `stage` `label` from now on."""
+        with self.lock:
+            stage.rename(label)
+
     def finish_epoch(
         self, stage: Stage, metrics: Mapping[str, object] | None, *, hold: bool = True, counts: bool = True
     ) -> None:

@@ -50,18 +50,19 @@ class HtmlRenderer(Renderer):
             if isinstance(event, Event):
                 self._take(event)
         self._stages = snapshot.stages
-        now = max((view.seen for view in snapshot.stages), default=math.inf)
+        now = max((view.seen for view in snapshot.stages), default=self._updated + _PERIOD)
         if now - self._updated >= _PERIOD - _EARLY:
             self._updated = now
             self._update(over=False)
 
     def close(self) -> None:
         """Leave the last state, with all results."""
-        display = self._display
-        if display is not None:
+        try:
             self._update(over=True)
-            display.close()
-        self._display = None
+        finally:
+            display, self._display = self._display, None
+            if display is not None:
+                display.close()
 
     def _update(self, *, over: bool) -> None:
         if self._display is not None:
@@ -74,11 +75,11 @@ class HtmlRenderer(Renderer):
         stage = event.stage
         if event.epoch:
             self._add(stage, stage.unit, event.epoch)
-        elif event.kind == "end" and event.above and not stage.phase:
+        elif event.kind == "end" and event.above:
             if stage.key in self._results:
                 self._results[stage.key].is_over = True
                 self._forget_earlier()
-            if stage.metrics:
+            if stage.metrics and not stage.phase:
                 self._add(event.above[-1], event.above[-1].label, replace(stage, title=stage.path))
         line = text_of_event(event)
         if line and event.kind in ("epoch", "end"):

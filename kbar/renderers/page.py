@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -26,6 +28,7 @@ from ..core.text import (
 
 _LATEST = 12  # rows of a table while the run goes on, and those that are not folded afterwards
 _MOST_ROWS = 2000  # rows that are kept
+_MOST_METRICS = 100  # that are kept
 _MOST_COLUMNS = 24  # metrics in a table
 _MOST_BARS = 20
 _CURVES = 8  # at most
@@ -92,6 +95,8 @@ class Results:
     def add(self, row: StageView) -> None:
         """Add the next one."""
         for (metric, value), (name, text) in zip(row.metrics, shown_metrics(row), strict=True):
+            if metric not in self.names and len(self.names) >= _MOST_METRICS:
+                continue
             self.names[metric] = name
             self.metrics.setdefault(metric, [None] * len(self.rows)).append(value)
             self.texts.setdefault(metric, [""] * len(self.rows)).append(text)
@@ -114,7 +119,11 @@ def html(stages: Sequence[StageView], results: Sequence[Results], *, over: bool)
         over: whether the run is over; all rows are shown then, the earlier ones folded, and so are the tables of what
             was over before.
     """
-    tables = [_results(each, over) for each in sorted(results, key=_depth) if each.rows and not each.is_over]
+    tables = [
+        _results(each, over)
+        for each in sorted(results, key=operator.attrgetter("depth"))
+        if each.rows and not each.is_over
+    ]
     if over:
         tables += [_folded(each) for each in results if each.rows and each.is_over]
     return f'<div class="kbar"><style>{STYLE}</style>{_bars(_in_step(stages))}{"".join(tables)}</div>'
@@ -186,24 +195,27 @@ def _bar(view: StageView) -> str:
 
 
 def _results(results: Results, over: bool) -> str:
-    best = {name: best_of(name, values) for name, values in results.metrics.items()}
+    best = _best(results)
     table = _table(results, best, 0 if over else max(0, len(results.rows) - _LATEST))
     left_out = len(best) - _MOST_COLUMNS
     more = f'<div class="m">{left_out} more metrics</div>' if left_out > 0 else ""
     if over and len(results.rows) > _LATEST:
-        summary = f"{results.left_out + len(results.rows)} {_text(results.unit)}s"
-        table = f"<details><summary>{summary}</summary>{table}</details>"
+        table = f"<details><summary>{_number_of(results)}</summary>{table}</details>"
     return f"{table}{more}{_curves(results, best)}"
 
 
 def _folded(results: Results) -> str:
-    best = {name: best_of(name, values) for name, values in results.metrics.items()}
-    summary = f"{_text(results.title)}: {results.left_out + len(results.rows)} {_text(results.unit)}s"
-    return f"<details><summary>{summary}</summary>{_table(results, best, 0)}</details>"
+    summary = f"{_text(results.title)}: {_number_of(results)}"
+    return f"<details><summary>{summary}</summary>{_table(results, _best(results), 0)}</details>"
 
 
-def _depth(results: Results) -> int:
-    return results.depth
+def _number_of(results: Results) -> str:
+    return f"{results.left_out + len(results.rows)} {_text(results.unit)}s"
+
+
+def _best(results: Results) -> dict[str, int | None]:
+    """The index of the best value of each metric."""
+    return {name: best_of(name, values) for name, values in results.metrics.items()}
 
 
 def _table(results: Results, best: Mapping[str, int | None], first: int) -> str:
@@ -255,7 +267,7 @@ def _curve(results: Results, metrics: Sequence[str], best: Mapping[str, int | No
 
 def _numbers(values: Sequence[object]) -> list[tuple[int, float]]:
     """The values that can be drawn, each with its index."""
-    return [(i, float(v)) for i, v in enumerate(values) if isinstance(v, (int, float)) and abs(v) < math.inf]
+    return [(i, float(v)) for i, v in enumerate(values) if isinstance(v, (int, float)) and abs(v) <= sys.float_info.max]
 
 
 def _polyline(found: Sequence[tuple[int, float]], last: int, low: float, high: float, points: int) -> str:
@@ -263,5 +275,5 @@ def _polyline(found: Sequence[tuple[int, float]], last: int, low: float, high: f
     step = max(1, -(-len(found) // max(2, points)))
     chosen = [*found[::step], *(found[-1:] if (len(found) - 1) % step else ())]
     span = high - low
-    shape = ((1000 * i / last, 100 * (high - value) / span if span else 50) for i, value in chosen)
+    shape = ((1000 * i / last, 100 * (high - value) / span if 0 < span < math.inf else 50) for i, value in chosen)
     return " ".join(f"{x:.0f},{y:.0f}" for x, y in shape)

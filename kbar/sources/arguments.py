@@ -89,7 +89,8 @@ def per_unit(name: str, value: Any) -> dict[str, float] | None:
         is_number = isinstance(each, (Real, Decimal)) and not isinstance(each, bool)
         if not isinstance(part, str) or not part.strip() or not is_number:
             raise TypeError(f"{name} must be a number, or numbers by name such as {{'tokens': 4096}}; got {value!r}")
-        if not 0 <= float(each) <= _MOST:
+        number: Any = each  # converted later: that fails for a huge one
+        if not 0 <= number <= _MOST:
             raise ValueError(f"{name} must be from 0 to 10**18; got {value!r}")
     return {part: float(each) for part, each in parts.items() if each}
 
@@ -99,13 +100,14 @@ def check_weight(weight: Any) -> None:
     message = f"weight must be a number of at least 0; got {weight!r}"
     if isinstance(weight, str) or weight is None:
         raise TypeError(message)
-    if isinstance(weight, Real) and not float(weight) >= 0:
+    number: Any = weight
+    if isinstance(weight, (Real, Decimal)) and not number >= 0:
         raise ValueError(message)
 
 
 def check_iterable(iterable: object, *methods: str) -> None:
     """Raise an error if `iterable` has none of these methods, by which a loop gets its items."""
-    if isinstance(iterable, type) or not any(hasattr(type(iterable), method) for method in methods):
+    if not any(hasattr(type(iterable), method) for method in methods):
         plainly = "" if "__aiter__" in methods else " by a plain `for`"
         raise TypeError(f"iterable must be something to loop over{plainly}; got {iterable!r}")
 

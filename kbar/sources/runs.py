@@ -127,11 +127,12 @@ class Runs:
         """Begin a run; if another `ProgressBar` has begun it already, only add targets to its stage."""
         found = callback_list()
         if found:
-            same = (s for s in current().running() if isinstance(s.owner, Call) and s.owner.hooks is found[0])
+            same = (s for s in current().running() if getattr(s.owner, "hooks", None) is found[0])
             running = next(same, None)
         else:
             running = self.top.stage if self.top.kind == kind else None
-        if running and (_is_untouched(running) or (isinstance(running.owner, Call) and running.owner.kind != kind)):
+        owner = running.owner if running else None  # read once: another thread may end the stage
+        if running and (_is_untouched(running) or (isinstance(owner, Call) and owner.kind != kind)):
             current().add_targets(running, options)
             return
         if running:  # a loop that calls the hooks itself, left by an exception and begun again

@@ -83,7 +83,7 @@ class Block:
     def label(self, label: str) -> None:
         self._label = arguments.text("label", label)
         if self._stage:
-            self._stage.rename(label)
+            current().rename(self._stage, label)
 
     def __enter__(self) -> Self:
         if self._stage:

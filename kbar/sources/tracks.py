@@ -97,7 +97,7 @@ class Track(Logs, Generic[T]):
     def label(self, label: str) -> None:
         self._label = arguments.text("label", label)
         if self._latest:
-            self._latest.rename(label)
+            current().rename(self._latest, label)
 
     def __len__(self) -> int:
         return len(self._iterable)  # type: ignore[arg-type]  # it raises the error that says so
@@ -107,9 +107,7 @@ class Track(Logs, Generic[T]):
 
     def __reversed__(self) -> Iterator[T]:
         items = cast("Sequence[T]", self._iterable)
-        total = self._initial + len(items) if self._total is None else self._total
-        loop = Track(reversed(items), self._label, total, self._initial, self._unit, self._per_unit, self._options)
-        return iter(loop)
+        return Feed(self._begin).items(reversed(items))
 
     def __iter__(self) -> Iterator[T]:
         if not any(hasattr(self._iterable, method) for method in ("__iter__", "__getitem__")):

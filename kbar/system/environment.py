@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -20,12 +21,12 @@ def surface(stream: IO[str] | None) -> Surface:
         return "plain"
     try:
         return "terminal" if stream is not None and stream.isatty() else "plain"
-    except Exception:  # only has write(), is closed, or is nobody knows what
+    except Exception:  # it only has write(), is closed, or fails in some other way
         return "plain"
 
 
 def cell() -> object:
-    """What tells the running cell of a notebook from others; None for threads, and where there are no cells."""
+    """The number of the running cell of a notebook; None for threads, and where there are no cells."""
     if threading.current_thread() is not threading.main_thread():
         return None
     return getattr(shell(), "execution_count", None)
@@ -33,7 +34,7 @@ def cell() -> object:
 
 def shell() -> Any:
     """IPython's shell, None if there is none."""
-    # Whoever has a shell has imported IPython long before; importing it here would only cost time.
+    # Where there is a shell, IPython was imported long before; importing it here would only cost time.
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
 
@@ -50,10 +51,11 @@ def _shows_text_only() -> bool:
     parent = os.environ.get("JPY_PARENT_PID", "")  # the process of a console itself, or a notebook's server
     try:
         with open(f"/proc/{int(parent)}/cmdline", "rb") as file:
-            words = {os.path.basename(word.decode(errors="replace")) for word in file.read().split(b"\0")}
+            words = [os.path.basename(word.decode(errors="replace")) for word in file.read().split(b"\0")[:3]]
     except (OSError, ValueError):  # no such process, or a system without /proc
         return False
-    return bool(words & {"jupyter-console", "jupyter_console", "jupyter-qtconsole", "qtconsole", "console"})
+    consoles = {"jupyter-console", "jupyter_console", "jupyter-qtconsole", "qtconsole"}
+    return bool(consoles & {*words}) or ("jupyter", "console") in itertools.pairwise(words)
 
 
 def _in_command_of_a_cell() -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
-from .environment import cell, shell
+from .environment import shell
 from .replaced import Replacement
 
 Bundle = dict[str, str]
@@ -14,7 +15,7 @@ Bundle = dict[str, str]
 class NotebookDisplay:
     """Shows something below the cell in which it is made, and something else with each update, from any thread.
 
-    If the program clears the output of that cell, as those do that draw plots of their own, it is shown anew.
+    If the program clears the output of that cell, as it may do to show a plot anew, this is shown anew as well.
 
     Args:
         bundle: what is shown first.
@@ -27,14 +28,12 @@ class NotebookDisplay:
         from IPython import display
 
         self._shown = bundle
-        self._cell = cell()
+        self.cell = _cell()
         show: Any = display.display
         self._handle = show(bundle, raw=True, display_id=True)
         if self._handle is None:
             raise RuntimeError("no notebook takes what is displayed")
-        self._publisher: Any = shell().display_pub
-        self._clear = self._publisher.clear_output
-        self._replaced = Replacement(self._publisher, "clear_output", self._clear_and_show)
+        _open.add(self)
 
     def update(self, bundle: Bundle) -> None:
         """Show `bundle` instead, unless it is shown already."""
@@ -42,11 +41,48 @@ class NotebookDisplay:
             self._shown = bundle
             self._handle.update(bundle, raw=True)
 
+    def show_anew(self) -> None:
+        """Show it once more, where it is shown no longer."""
+        self._handle.display(self._shown, raw=True)
+
     def close(self) -> None:
         """Let what is shown stay as it is."""
-        self._replaced.undo()
+        _open.remove(self)
+
+
+class _OpenDisplays:
+    """Replaces IPython's `clear_output` as long as there are displays, and shows those of the cleared cell anew."""
+
+    def __init__(self) -> None:
+        self._displays: list[NotebookDisplay] = []
+        self._lock = threading.Lock()
+        self._clear: Any = None
+        self._replaced: Replacement | None = None
+
+    def add(self, display: NotebookDisplay) -> None:
+        with self._lock:
+            if not self._displays:
+                publisher = shell().display_pub
+                self._clear = publisher.clear_output
+                self._replaced = Replacement(publisher, "clear_output", self._clear_and_show)
+            self._displays.append(display)
+
+    def remove(self, display: NotebookDisplay) -> None:
+        with self._lock:
+            self._displays = [other for other in self._displays if other is not display]
+            if self._replaced and not self._displays:
+                self._replaced.undo()
 
     def _clear_and_show(self, *args: Any, **kwargs: Any) -> None:
         self._clear(*args, **kwargs)
-        if cell() == self._cell:
-            self._handle.display(self._shown, raw=True)
+        for display in list(self._displays):
+            if display.cell == _cell():
+                display.show_anew()
+
+
+_open = _OpenDisplays()
+
+
+def _cell() -> object:
+    """The number of the running cell, also in its threads."""
+    return getattr(shell(), "execution_count", None)

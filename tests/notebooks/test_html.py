@@ -131,6 +131,35 @@ def test_folds_have_a_table_of_their_results_and_their_epochs_are_folded(run: Ru
     assert len(shown) < 50_000
 
 
+def test_stages_within_steps_of_many_epochs_do_not_pile_up(run: Run) -> None:
+    code = """
+for epoch in kbar.loop(epochs=30).epochs():
+    for n in epoch.steps(range(3)):
+        for m in epoch.steps(range(2), "validation"): epoch.log(val=m)
+"""
+    _, outputs = run(SETUP, code)
+    assert page(outputs).count("<table") <= 16
+    assert len(page(outputs)) < 50_000
+
+
+def test_runs_in_threads_give_clear_output_back(run: Run) -> None:
+    code = """
+from IPython import get_ipython
+first, second = kbar.stage("a", total=1), kbar.stage("b", total=1)
+def hold(stage, begun, end):
+    with stage: stage.advance(); begun.set(); end.wait()
+events = [[threading.Event(), threading.Event()] for _ in range(2)]
+threads = [threading.Thread(target=hold, args=(stage, *each)) for stage, each in zip((first, second), events)]
+for thread, (begun, _) in zip(threads, events): thread.start(); begun.wait()
+clear_output(); print("cleared")
+for thread, (_, end) in zip(threads, events): end.set(); thread.join()
+print("clear_output" in vars(get_ipython().display_pub))
+"""
+    _, outputs = run(SETUP, code)
+    assert printed(outputs) == "cleared\nFalse\n"
+    assert len(displays(outputs)) == 2
+
+
 def test_a_loop_of_a_cell_that_awaits(run: Run) -> None:
     code = """
 async def items():

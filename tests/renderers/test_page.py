@@ -83,6 +83,22 @@ def test_results_of_what_is_over_within_the_run_are_folded_at_its_end() -> None:
     assert "epoch 1/3" in final
 
 
+def test_values_that_no_picture_can_show_end_nothing() -> None:
+    found = Results("fit", "epoch")
+    for value in (10**400, -1e308, 1e308, True, float("inf")):
+        found.add(replace(VIEW, metrics=(("odd", value), (f"only {value}"[:20], 1.0)), outcome="done", done=10))
+    shown = body(html([VIEW], [found], over=True))
+    assert "nan" not in shown
+    assert "<svg" in shown
+
+
+def test_names_without_end_take_a_limited_space() -> None:
+    found = Results("fit", "epoch")
+    for n in range(500):
+        found.add(replace(VIEW, metrics=((f"loss_{n}", 1.0),)))
+    assert len(found.metrics) == len(found.texts) == 100
+
+
 def test_outcomes_are_said_and_coloured() -> None:
     words: dict[Outcome, str] = {"stopped": "stopped at", "interrupted": "interrupted at", "error": "failed at"}
     for outcome, word in words.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import math
 from collections.abc import Callable
@@ -88,3 +89,12 @@ def test_an_infinite_total_is_unknown(infinity: Any, bars: str, clock: FakeClock
 def test_what_is_no_count_is_refused_by_name(call: Callable[[], object], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         call()
+
+
+def test_an_enumeration_can_be_looped_over(clock: FakeClock, renderer: RecordingRenderer) -> None:
+    class Colour(enum.Enum):
+        RED = 1
+        BLUE = 2
+
+    assert list(kbar.track(Colour, renderer=renderer)) == [Colour.RED, Colour.BLUE]
+    assert ends(renderer) == [("track", 2, 2, "done")]

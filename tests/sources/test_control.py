@@ -81,6 +81,9 @@ def test_a_track_answers_as_its_items(clock: FakeClock, renderer: RecordingRende
     assert len(items) == 3
     assert 2 in items
     assert 5 not in items
+    for item in reversed(items):
+        items.log(item=item)
+    assert last(renderer, "track").metrics == (("item", 1),)
     assert list(reversed(items)) == [3, 2, 1]
     clock.advance(0.2)
     assert (last(renderer, "track").done, last(renderer, "track").total) == (3, 3)

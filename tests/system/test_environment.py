@@ -63,7 +63,7 @@ def test_a_notebook_gets_html(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "what", ["spyder", "databricks", pytest.param("console", marks=pytest.mark.slow), "command of a cell"]
 )
-def test_what_shows_text_only_gets_lines(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_shows_text_only_gets_lines(what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     if what == "command of a cell":
         monkeypatch.setattr(sys, "stdout", VirtualTerminal())
         monkeypatch.setenv("TERM", "xterm-color")
@@ -75,10 +75,16 @@ def test_what_shows_text_only_gets_lines(what: str, monkeypatch: pytest.MonkeyPa
     elif what == "databricks":
         monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "15.4")
     elif what == "console":
-        with subprocess.Popen([sys.executable, "-c", "input()", "jupyter-console"], stdin=subprocess.PIPE) as process:
-            monkeypatch.setenv("JPY_PARENT_PID", str(process.pid))
-            assert surface(sys.stdout) == "plain"
-            process.communicate(b"\n")
+        program = tmp_path / "jupyter-console"
+        program.write_text("print('here', flush=True); input()")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        for arguments, shown in (([program], "plain"), (["-c", program.read_text(), program, program], "notebook")):
+            with subprocess.Popen([sys.executable, *arguments], **pipes) as process:
+                assert process.stdout
+                process.stdout.readline()  # only now the system knows its command for certain
+                monkeypatch.setenv("JPY_PARENT_PID", str(process.pid))
+                assert surface(sys.stdout) == shown
+                process.communicate(b"\n")
         return
     assert surface(sys.stdout) == "plain"
     assert type(renderers.create("auto")).__name__ == "LogRenderer"
