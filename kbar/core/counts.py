@@ -74,6 +74,7 @@ class Counts:
         per_unit: what a unit consists of, as the user says: names and numbers, such as 32 samples.
         batch: how many samples a unit has, as the data says; 0 if unknown.
         ended: when the stage ended, None before.
+        is_loop: whether a loop goes through the units, which may be left; else they are only reported.
         usual: once all is done, how many units the epoch before had, if only that was known.
     """
 
@@ -82,7 +83,7 @@ class Counts:
         self.ended: float | None = None
         self.usual: int | None = None
         self.source: Source = source or _NoSource()
-        self._is_loop = source is not None
+        self.is_loop = source is not None
         self.per_unit: tuple[tuple[str, float], ...] = ()
         self.batch = 0
         self._total, self._firm = total, firm
@@ -139,7 +140,7 @@ class Counts:
 
         A loop says itself when there are no more items, so an unknown number of them is not complete.
         """
-        if self._is_loop:
+        if self.is_loop:
             return self.has_reached_total
         return self.total is None or self._is_learned or self.has_reached_total
 

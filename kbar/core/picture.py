@@ -96,7 +96,16 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
         run_remaining=None,
         outcome=main.outcome if main else "done",
         spent=spent,
+        note=", ".join(filter(None, (_shortage(child) for child in stage.children if child is not main))),
     )
+
+
+def _shortage(phase: Stage) -> str:
+    """How far a phase got whose data ran out early, such as ``validation 2/3``; "" if they did not."""
+    counts, whole = phase.counts, phase.counts.usual or phase.total
+    was_left = phase.outcome != "done" and (counts.is_loop or phase.outcome != "stopped")
+    is_short = phase.phase and not was_left and whole is not None and phase.done < whole
+    return f"{phase.label} {phase.done}/{whole}" if is_short else ""
 
 
 def failed_view(stage: Stage, now: float) -> StageView:

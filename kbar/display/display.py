@@ -90,7 +90,7 @@ class Display:
         with self.lock:
             if not self.stages.roots:
                 begin_run()
-            parent = parent or self.innermost()
+            parent = parent or scope.innermost()
             while parent and parent.outcome:
                 parent = parent.parent
             stage = Stage(
@@ -117,10 +117,6 @@ class Display:
         scope.enter(stage)
         self.wake()
         return stage
-
-    def innermost(self) -> Stage | None:
-        """The innermost stage that is open in this context, which is a thread's or a task's."""
-        return scope.innermost()
 
     def running(self) -> list[Stage]:
         """All stages that are not over, outermost first. Those whose owner has ended are ended before."""

@@ -316,10 +316,11 @@ def _fewer_metrics(epoch: StageView) -> Iterator[list[str]]:
 
 
 def _early(epoch: StageView) -> list[str]:
-    """How far an epoch got that did not get to its end; none if it did."""
+    """How far an epoch, or a phase of it, got that did not get to its end; none if it did."""
+    note = [epoch.note] if epoch.note else []
     if epoch.outcome != "done":
-        return [count(epoch)]
-    return [count(epoch).strip()] if epoch.done != epoch.total else []
+        return [count(epoch), *note]
+    return [count(epoch).strip(), *note] if epoch.done != epoch.total else note
 
 
 def _spent(epoch: StageView) -> list[tuple[str, float]]:

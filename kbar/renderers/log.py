@@ -112,6 +112,7 @@ def text_of_event(event: Event) -> str:
     words = [
         stage.path,
         *_happened(event.kind, stage),
+        stage.note.replace(", ", ",").replace(" ", "_"),
         *(text.replace(", ", ",").replace(" ", "_") for text in metric_texts(stage)),
         _field("rate", speed(stage).replace(" ", "")),
         *(_per_second(text) for text in (*throughputs(stage), known_throughput(stage)) if text),

@@ -226,7 +226,8 @@ def _table(results: Results, best: Mapping[str, int | None], first: int) -> str:
     for i, row in enumerate(results.rows[first:], first):
         cells = [_cell(texts[i], bold=best[metric] == i) for metric, texts in columns.items()]
         complete = row.outcome is None or (row.outcome == "done" and row.total in (None, row.done))
-        early = "" if complete else f" <em>{_text(count(row).strip())}</em>"
+        short = filter(None, ("" if complete else count(row).strip(), row.note))
+        early = "".join(f" <em>{_text(text)}</em>" for text in short)
         kind = f' class="{row.outcome}"' if early else ""
         title = f'<td class="l">{_text(row.title)}{early}<td class="m">{took(row.elapsed)}'
         lines.append(f"<tr{kind}>{title}{''.join(cells)}")

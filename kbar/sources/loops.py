@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..core.metrics import Logged, named
 from ..core.scalars import NO_MEAN, Mean
 from ..core.stage import Stage
+from ..display import scope
 from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
 from ..system.warnings import from_signal, warn
@@ -225,7 +226,7 @@ class Epoch(Logs):
     def _running_loop(self) -> Stage | None:
         """The innermost open stage, if it lies within a loop over this epoch's steps, in this thread or task."""
         current().running()  # ends the loops that were left
-        innermost = current().innermost()
+        innermost = scope.innermost()
         return innermost if innermost and any(innermost.within(p) for p in self._phases if not p.outcome) else None
 
     def _phase(self) -> Stage | None:

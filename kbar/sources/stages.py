@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..core.metrics import named
 from ..core.snapshot import Outcome
 from ..core.stage import Stage
+from ..display import scope
 from ..display.process import current
 from ..options import DisplayOptions, Options, options_of
 from ..system.warnings import warn
@@ -206,7 +207,7 @@ class HandStage(Block, Logs):
         Raises:
             RuntimeError: if a block within it is open.
         """
-        inner = current().innermost()
+        inner = scope.innermost()
         if self._stage and inner and inner is not self._stage and inner.in_block and inner.within(self._stage):
             raise RuntimeError(
                 f"{self._label!r} cannot end while {inner.label!r} within it is open: leave that block first"

@@ -338,6 +338,24 @@ def test_each_epoch_after_the_data_were_used_up_says_so(clock: FakeClock, tmp_pa
     assert (tmp_path / "run.log").read_text().count("0/10 0%") == 2
 
 
+@pytest.mark.parametrize("bars", RENDERERS)
+def test_a_validation_whose_data_were_used_up_says_so(bars: str, clock: FakeClock, tmp_path: Path) -> None:
+    """In the line of its epoch; not one that the loop left."""
+    terminal, items = VirtualTerminal(100, 12), (i for i in range(5))
+    renderers: Any = [RENDERERS[bars](file=terminal), kbar.LogRenderer(tmp_path / "run.log")]
+    for epoch in kbar.loop(3, renderer=renderers).epochs():
+        for _ in epoch.steps(range(2)):
+            clock.advance(0.1)
+        for _ in epoch.steps(itertools.islice(items, 2), "validation"):
+            clock.advance(0.1)
+        for _ in epoch.steps(range(9), "test"):
+            break
+    lines = [line for line in lines_of(terminal) if line.startswith("epoch")]
+    assert ["validation 1/2" in line for line in lines] == [False, False, True]
+    assert "test" not in "".join(lines)
+    assert (tmp_path / "run.log").read_text().count(" validation_1/2 ") == 1
+
+
 @pytest.mark.usefixtures("clock")
 def test_stages_of_an_epoch_come_in_any_order_and_again(renderer: RecordingRenderer) -> None:
     """One that comes again takes the place of the one before; one within steps of another is gone once it is done."""
