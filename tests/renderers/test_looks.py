@@ -64,7 +64,7 @@ def said(text: str) -> tuple[int, int]:
 # Metrics that fit.
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 100, 120, 200, 400])
+@pytest.mark.parametrize("columns", [40, 80, 100, 400])
 def test_what_does_not_fit_goes_below_and_what_is_missing_is_counted(
     renderer: str, columns: int, clock: FakeClock
 ) -> None:
@@ -287,7 +287,7 @@ def test_samples_and_tokens_per_second(way: str, renderer: str, clock: FakeClock
         bar.set_params({"epochs": 1, "steps": 100})
         bar.on_train_begin()
         bar.on_epoch_begin(0)
-        for i in range(100):
+        for i in range(30):
             clock.advance(0.1)
             bar.on_train_batch_end(i, {})
             shown = terminal.text
@@ -296,17 +296,17 @@ def test_samples_and_tokens_per_second(way: str, renderer: str, clock: FakeClock
     elif way == "steps":
         with kbar.loop(epochs=1, **options) as loop:
             for epoch in loop.epochs():
-                for _ in epoch.steps(range(100), samples_per_step=per_step):
+                for _ in epoch.steps(range(30), samples_per_step=per_step):
                     clock.advance(0.1)
                     shown = terminal.text
     elif way == "stage":
         with kbar.stage("work", total=100, unit="step", samples_per_step=per_step, **options) as stage:
-            for _ in range(100):
+            for _ in range(30):
                 clock.advance(0.1)
                 stage.advance()
                 shown = terminal.text
     else:
-        for _ in kbar.track(range(100), samples_per_step=per_step, **options):
+        for _ in kbar.track(range(30), samples_per_step=per_step, **options):
             clock.advance(0.1)
             shown = terminal.text
     assert "10.0 step/s" in shown or way == "track"
