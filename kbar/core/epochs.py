@@ -86,7 +86,7 @@ class EpochForecast:
     An epoch consists of its phases (training, validation), by label, and of the time between them, in which callbacks
     run. For each of these there is a `Pace` whose units are epochs. So whatever is known among steps also holds among
     epochs: a first one that took longer, one that was exceptional, a lasting change; and phases that not all epochs
-    have. A running phase tells of itself what is left. What first executions took too long happens only once and
+    have. A running phase says itself what is left. What first executions took too long happens only once and
     counts for nothing here.
     """
 
@@ -237,7 +237,7 @@ class _Part:
 class RunningEpoch:
     """What is known of an epoch while it runs.
 
-    The first phase is what an epoch is about (usually training): its time is told apart as ``first`` (the first
+    The first phase is what an epoch is about (usually training): its time is split into ``first`` (the first
     execution), ``steps`` and ``data`` (waiting for it). Other phases go by their labels, and ``other`` is what remains,
     which callbacks take.
 

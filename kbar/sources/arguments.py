@@ -48,7 +48,7 @@ def initial(value: Any, total: int | None) -> int:
 
 
 def known(value: Any) -> int | None:
-    """`value` if it is a count; None if not, as nobody here is to blame for it."""
+    """`value` if it is a count; None if not, without an error."""
     try:
         return total("", value)
     except Exception as error:  # whatever it does when it is asked
@@ -77,8 +77,8 @@ PerUnit = Union[float, Mapping[str, float], None]
 """How many samples a step has, or how many of anything by name."""
 
 
-def per_unit(name: str, value: Any) -> dict[str, float] | None:
-    """What a step consists of: numbers by name, without those that are 0; None if nothing is said."""
+def per_unit(name: str, value: Any) -> tuple[tuple[str, float], ...] | None:
+    """What a step consists of: names and numbers, without those that are 0; None if nothing is said."""
     if value is None:
         return None
     given = dict(value) if isinstance(value, Mapping) else {"samples": value}
@@ -92,7 +92,7 @@ def per_unit(name: str, value: Any) -> dict[str, float] | None:
         number: Any = each  # converted later: that fails for a huge one
         if not 0 <= number <= _MOST:
             raise ValueError(f"{name} must be from 0 to 10**18; got {value!r}")
-    return {part: float(each) for part, each in parts.items() if each}
+    return tuple((part, float(each)) for part, each in parts.items() if each)
 
 
 def check_weight(weight: Any) -> None:

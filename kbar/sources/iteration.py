@@ -186,7 +186,7 @@ class Feed(Generic[T]):
         """Count the item that the loop has as done if it has used it; return whether a loop that has done all is done.
 
         It has if all items were given to it, or if it was left because another iterable had no more, as in zip(); but
-        not if it was left by `break` or by an exception. Where it may have been an exception that nobody has seen, such
+        not if it was left by `break` or by an exception. Where it may have been an exception that was not seen, such
         as one that was caught at once, the loop is not done.
         """
         left = self._left

@@ -161,7 +161,7 @@ class Epoch(Logs):
         label, unit = arguments.text("stage", stage), arguments.text("unit", unit)
         count = arguments.total("total", total)
         first = arguments.initial(initial, count)
-        parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
+        per_unit = arguments.per_unit("samples_per_step", samples_per_step) or ()
         self._check_open()
 
         def begin(feed: Feed[T]) -> Stage:
@@ -178,7 +178,7 @@ class Epoch(Logs):
                 source=feed,
                 owner=feed,
             )
-            phase.counts.per_unit = tuple(parts.items())
+            phase.counts.per_unit = per_unit
             self._phases.append(phase)
             return phase
 

@@ -29,7 +29,12 @@ class Run:
     """
 
     def __init__(
-        self, kind: str, stage: Stage, call: Call | None, steps: int | None, per_step: dict[str, float] | None
+        self,
+        kind: str,
+        stage: Stage,
+        call: Call | None,
+        steps: int | None,
+        per_step: tuple[tuple[str, float], ...] | None,
     ) -> None:
         self.kind, self.stage, self.call, self._steps = kind, stage, call, steps
         self.display = current()  # looked up by each batch
@@ -46,7 +51,7 @@ class Run:
         if self._per_step is None:
             stage.counts.batch = batch_size
         else:
-            stage.counts.per_unit = tuple(self._per_step.items())
+            stage.counts.per_unit = self._per_step
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin epoch number `epoch`, from 0."""
@@ -115,7 +120,7 @@ class Runs:
         top: the innermost run.
     """
 
-    def __init__(self, label: str | None = None, per_step: dict[str, float] | None = None) -> None:
+    def __init__(self, label: str | None = None, per_step: tuple[tuple[str, float], ...] | None = None) -> None:
         self._label, self._per_step = label, per_step
         self.top: Any = _NoRun()  # a `Run` or `_NoRun`, so that the batch hooks need no check for None
         self._open: list[Run] = []  # outermost first

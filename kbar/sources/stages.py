@@ -47,8 +47,8 @@ def stage(
         TypeError, ValueError, ImportError: as `loop` does.
     """
     total = arguments.total("total", total)
-    parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
-    return HandStage(label, total, arguments.initial(initial, total), unit, tuple(parts.items()), options_of(options))
+    per_unit = arguments.per_unit("samples_per_step", samples_per_step) or ()
+    return HandStage(label, total, arguments.initial(initial, total), unit, per_unit, options_of(options))
 
 
 def end_block(stage: Stage, outcome: Outcome, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -60,16 +60,12 @@ def end_block(stage: Stage, outcome: Outcome, error: BaseException | None, trace
         end(stage, outcome, error)
 
 
-class Block:
-    """A stage that lasts as long as a `with` block or, without one, as long as this object."""
+class Labelled:
+    """Something with a bar, once there is a stage, whose label may change."""
 
-    def __init__(self, label: str, total: int | None, unit: str, options: Options) -> None:
-        self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
-        self._total, self._options = total, options
-        self._initial = 0
-        self._per_unit: tuple[tuple[str, float], ...] = ()
+    def __init__(self, label: str) -> None:
+        self._label = arguments.text("label", label)
         self._stage: Stage | None = None
-        self._over = False
 
     @property
     def label(self) -> str:
@@ -85,6 +81,18 @@ class Block:
         self._label = arguments.text("label", label)
         if self._stage:
             current().rename(self._stage, label)
+
+
+class Block(Labelled):
+    """A stage that lasts as long as a `with` block or, without one, as long as this object."""
+
+    def __init__(self, label: str, total: int | None, unit: str, options: Options) -> None:
+        super().__init__(label)
+        self._unit = arguments.text("unit", unit)
+        self._total, self._options = total, options
+        self._initial = 0
+        self._per_unit: tuple[tuple[str, float], ...] = ()
+        self._over = False
 
     def __enter__(self) -> Self:
         if self._stage:

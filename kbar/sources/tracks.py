@@ -13,7 +13,7 @@ from ..options import DisplayOptions, Options, options_of
 from ..system.warnings import warn
 from . import arguments
 from .iteration import AsyncItems, Feed, end
-from .stages import Logs, end_block
+from .stages import Labelled, Logs, end_block
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -52,8 +52,8 @@ def track(
     arguments.check_iterable(iterable, "__iter__", "__getitem__", "__aiter__")
     total = arguments.total("total", total)
     first = arguments.initial(initial, total)
-    parts = arguments.per_unit("samples_per_step", samples_per_step) or {}
-    return Track(iterable, label, total, first, unit, tuple(parts.items()), options_of(options))
+    per_unit = arguments.per_unit("samples_per_step", samples_per_step) or ()
+    return Track(iterable, label, total, first, unit, per_unit, options_of(options))
 
 
 async def _one_by_one(items: Iterable[T]) -> AsyncIterator[T]:
@@ -62,7 +62,7 @@ async def _one_by_one(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
 
 
-class Track(Logs, Generic[T]):
+class Track(Labelled, Logs, Generic[T]):
     """An iterable with a bar around each loop over it; see `track`."""
 
     def __init__(
@@ -75,29 +75,14 @@ class Track(Logs, Generic[T]):
         per_unit: tuple[tuple[str, float], ...],
         options: Options,
     ) -> None:
+        super().__init__(label)
         self._iterable, self._total, self._initial = iterable, total, initial
         self._per_unit = per_unit
-        self._label, self._unit = arguments.text("label", label), arguments.text("unit", unit)
+        self._unit = arguments.text("unit", unit)
         self._options = options
         self._logged = Logged()
-        self._latest: Stage | None = None
         self._in_block = False
         self._loops: list[tuple[Feed[T], Stage]] = []  # those in the block that are not over
-
-    @property
-    def label(self) -> str:
-        """What the bar is called; it may change at any time.
-
-        Raises:
-            TypeError: when set to what is no string.
-        """
-        return self._label
-
-    @label.setter
-    def label(self, label: str) -> None:
-        self._label = arguments.text("label", label)
-        if self._latest:
-            current().rename(self._latest, label)
 
     def __len__(self) -> int:
         return len(self._iterable)  # type: ignore[arg-type]  # it raises the error that says so
@@ -133,7 +118,7 @@ class Track(Logs, Generic[T]):
             end_block(stage, "stopped", error, trace)
 
     def _take(self, metrics: Mapping[str, object]) -> None:
-        (self._latest or self._logged).log(metrics, current().clock(), warn)
+        (self._stage or self._logged).log(metrics, current().clock(), warn)
 
     def _begin(self, feed: Feed[T]) -> Stage:
         for earlier, unfinished in self._loops:
@@ -152,7 +137,7 @@ class Track(Logs, Generic[T]):
         stage.counts.per_unit = self._per_unit
         if self._in_block:
             self._loops = [(f, s) for f, s in self._loops if not s.outcome] + [(feed, stage)]
-        if not self._latest:  # what was logged for another loop says nothing of this one
+        if not self._stage:  # what was logged for another loop says nothing of this one
             stage.logged = self._logged
-        self._latest = stage
+        self._stage = stage
         return stage
