@@ -85,10 +85,12 @@ signal.signal(signal.SIGALRM, handler)
     text = "".join(ended.terminal.received).replace("\r", "")
     count, failed = (int(word) for word in printed(ended.text, r"in all \d+ \d+")[0].split()[-2:])
     assert count > 100
-    # The handler is interrupted by itself, before it prints or amid that, which changes the order.
-    whole = re.findall(r"signal \d+\n", text)
+    # The handler is interrupted by itself, before it prints or between two pieces of a print: the order changes, and
+    # the line of the inner one may stand within that of the outer one. No piece of any line is lost.
     assert count - failed <= text.count("signal") <= count
-    assert len(whole) == len({*whole}) >= count - failed
+    whole, cut = re.findall(r"signal \d+\n", text), re.findall(r"signal ?\d*(?=signal)", text)
+    assert len(whole) == len({*whole}) >= count - failed - len(cut)
+    assert len(cut) < count / 10
 
 
 def test_the_streams_are_what_they_are_without_bars(trials: Trials, renderer: str) -> None:

@@ -67,17 +67,18 @@ def printed(outputs: Outputs) -> str:
     return "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
 
 
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """What `condition` returns, once it is true and raises nothing."""
+def wait_for(condition: Callable[[], Any], instead: Callable[[], Any] = lambda: None) -> Any:
+    """What `condition` returns, once it is true and raises nothing; `instead` says what there is if it never is."""
     until = time.monotonic() + PATIENCE
     while True:
+        error = None
         try:
             found = condition()
-        except Exception:
-            found = None
+        except Exception as raised:
+            found, error = None, raised
         if found:
             return found
-        assert time.monotonic() < until, "this never came true"
+        assert time.monotonic() < until, f"this never came true: {error!r}, {instead()!r}"
         time.sleep(0.1)
 
 
@@ -102,4 +103,7 @@ def serve(application: str, files: Path, settings: Path) -> Iterator[str]:
         yield base
     finally:
         server.terminate()
-        server.wait(20)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(20)
+        server.kill()  # it shuts its kernels down first, which may take long on a busy machine
+        server.wait()

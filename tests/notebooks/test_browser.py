@@ -110,24 +110,27 @@ def test_a_run_is_seen_live_and_after_the_notebook_was_opened_again(
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
+    base = address.split("/lab")[0].split("/notebooks")[0]
+
+    def sessions() -> Any:
+        return json.load(urllib.request.urlopen(f"{base}/api/sessions"))
+
     browser.get(address)
-
-    def click() -> bool:
-        browser.find_element(By.CSS_SELECTOR, ".jp-CodeCell .cm-content").click()  # it is made anew now and then
-        return True
-
+    wait_for(lambda: sessions()[0]["kernel"]["execution_state"] == "idle", sessions)  # what is run sooner is lost
+    asked = 0.0
     live: set[str] = set()
 
     def is_over() -> bool:
-        if not browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output"):  # the kernel may not be there yet
-            click()
+        nonlocal asked
+        if time.monotonic() - asked > 15 and not browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output"):
+            browser.find_element(By.CSS_SELECTOR, ".jp-CodeCell .cm-content").click()  # it is made anew now and then
             webdriver.ActionChains(browser).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
-            time.sleep(1.0)
+            asked = time.monotonic()
         text = shown(browser)
         live.add(text)
         return "100%" in text and "4/4" in text and "train" not in text
 
-    wait_for(is_over)
+    wait_for(is_over, lambda: (live, browser.find_element(By.TAG_NAME, "body").text, sessions()))
     assert len(live) > 2, "it was seen while it went on"
     assert browser.execute_script("return document.querySelector('.kbar i').clientWidth") >= 200
     assert browser.execute_script(CUT) == 0
@@ -137,8 +140,7 @@ def test_a_run_is_seen_live_and_after_the_notebook_was_opened_again(
     webdriver.ActionChains(browser).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
     saved = tmp_path / "files" / "run.ipynb"
     wait_for(lambda: "epoch 4/4" in saved.read_text())
-    base = address.split("/lab")[0].split("/notebooks")[0]
-    for kernel in json.load(urllib.request.urlopen(f"{base}/api/sessions")):
+    for kernel in sessions():
         request = urllib.request.Request(f"{base}/api/sessions/{kernel['id']}", method="DELETE")
         urllib.request.urlopen(request)
     browser.get("about:blank")
