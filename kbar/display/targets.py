@@ -16,7 +16,7 @@ from ..core.throttle import Throttle
 from ..options import Options
 from ..renderers import Renderer
 from ..system.warnings import failure, warn
-from ..system.worker import serves_a_pool, this_worker
+from ..system.worker import may_use_the_screen, serves_a_pool
 from .pause import InputPauses, paused
 from .prints import Prints
 from .target import Target
@@ -67,7 +67,7 @@ class Targets:
         """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
             wanted = options.targets(self._screen(stage) is not None)
-            wanted = [(r, throttle) for r, throttle in wanted if not (r.screen and stage.settings.hidden)]
+            wanted = [(r, throttle) for r, throttle in wanted if not (r.screen and self._keeps_off(r, stage))]
         except Exception as error:
             failure("kbar draws nothing", error)
             return
@@ -96,8 +96,6 @@ class Targets:
                 return None
         if same:  # they have not closed the renderer yet, which this one would open
             renderer = copy.copy(renderer)
-        if renderer.screen and (self.silent or this_worker().rank or serves_a_pool() or _is_off(renderer)):
-            return None
         screen = self._screen(stage)
         if renderer.screen and screen:
             if type(screen) is not type(renderer):
@@ -107,6 +105,12 @@ class Targets:
         stages = [] if renderer.screen and renderer.shares_screen else [stage]
         self._open.append(Target(self._display, renderer, throttle, stages, self._thread))
         return self._open[-1]
+
+    def _keeps_off(self, renderer: Renderer, stage: Stage) -> bool:
+        """Whether `renderer` must not show `stage` on the screen. The lock is not held, as this may issue a warning."""
+        if self.silent or stage.settings.hidden or _is_off(renderer) or serves_a_pool():
+            return True
+        return not may_use_the_screen()
 
     def _screen(self, stage: Stage) -> Renderer | None:
         """The renderer that draws `stage` on the screen, None if there is none."""

@@ -39,8 +39,8 @@ class LogRenderer(LineRenderer):
     Args:
         file: a path to append to, which may hold ``{rank}``, ``{pid}``, ``{host}`` and ``{time}``;
             or a text stream; or None for `sys.stdout` as it is when a run begins; or a
-            `logging.Logger`, whose records have no time in their message, and as attributes
-            the keys that `kbar/schema.json` explains.
+            `logging.Logger`, whose records have no time in their message, and one more
+            attribute: ``kbar``, a dict with the keys that `kbar/schema.json` explains.
         throttle: when a line is due between a stage's beginning and end.
         messages: whether lines that the program prints meanwhile are written as well.
         level: the level of a logger's records.
@@ -73,7 +73,7 @@ class LogRenderer(LineRenderer):
             return
         for event in snapshot.events:
             if isinstance(event, Event) and not self._is_flood(event) and (text := text_of_event(event)):
-                self._logger.log(self._level, "%s", text, extra=record_of(event, self.worker))
+                self._logger.log(self._level, "%s", text, extra={"kbar": record_of(event, self.worker)})
 
     def line(self, event: Event | Message) -> str:
         """The event's line, "" if it says nothing new."""

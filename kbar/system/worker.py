@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-# The variables of launchers for the rank and the number of workers: Horovod's own, those of Open MPI and PMI (which
-# Horovod and mpirun rely on), torchrun's, and SLURM's.
-_VARIABLES = (
-    ("HOROVOD_RANK", "HOROVOD_SIZE"),
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("PMI_RANK", "PMI_SIZE"),
-    ("RANK", "WORLD_SIZE"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
-    ("SLURM_PROCID", "SLURM_NTASKS"),
-)
+from .warnings import warn
+
+OVERRIDE = "KBAR_RANK"
+"""The environment variable by which users say what the rank of a process is."""
+
+# The variables of launchers for the rank, and for the number of processes, of which the first that is set counts: those
+# of launchers that others start come first (srun starts torchrun and mpirun, which start the workers). PMIx defines no
+# variable for the number.
+_VARIABLES = {
+    "HOROVOD_RANK": ("HOROVOD_SIZE",),
+    "RANK": ("WORLD_SIZE",),  # torchrun, and others that start processes for PyTorch
+    "OMPI_COMM_WORLD_RANK": ("OMPI_COMM_WORLD_SIZE",),
+    "MV2_COMM_WORLD_RANK": ("MV2_COMM_WORLD_SIZE",),
+    "FLUX_TASK_RANK": ("FLUX_JOB_SIZE",),
+    "PMI_RANK": ("PMI_SIZE",),
+    "PMIX_RANK": ("PMIX_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"),
+    "SLURM_PROCID": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"),
+}
+_NEEDS_NO_COUNT = ("PMIX_RANK",)
+_MOST_DIGITS = 9
 _POOLS = {  # the function that a pool's process runs, and how the name of its module ends
     "worker": ("multiprocessing.pool",),
     "_process_worker": ("concurrent.futures.process", "loky.process_executor"),
@@ -29,18 +42,48 @@ _POOLS = {  # the function that a pool's process runs, and how the name of its m
 
 @dataclass(frozen=True)
 class Worker:
-    """One of the processes that train together; ranks count from 0."""
+    """One of the processes that train together; ranks count from 0.
+
+    Attributes:
+        variable: the variable of a launcher that the rank is from; "" if the user or a framework says it, or nobody.
+            Processes that a launcher starts together need not train together.
+    """
 
     rank: int
     pid: int
     host: str
+    variable: str = ""
 
 
 def this_worker() -> Worker:
-    """This process, as the loaded frameworks and the environment describe it now; its rank is 0 if it is alone."""
-    found = (ask() for ask in (_torch, _jax, _tensorflow, _launcher))
-    rank = next((rank for rank in found if rank is not None), 0)
-    return Worker(rank, os.getpid(), platform.node())
+    """This process, as the loaded frameworks and the environment describe it now; its rank is 0 if it is alone.
+
+    As this may issue a warning, the caller must hold no lock.
+    """
+    found = (ask() for ask in (_override, _torch, _jax, _horovod, _tensorflow, _mpi))
+    rank, variable = next((rank for rank in found if rank is not None), None), ""
+    if rank is None:
+        rank, variable = _launcher()
+    return Worker(rank, os.getpid(), platform.node(), variable)
+
+
+def may_use_the_screen() -> bool:
+    """Whether this process is the first worker. If others may be alone, they say once what keeps them silent.
+
+    As this may issue a warning, the caller must hold no lock.
+    """
+    global _has_explained
+    worker = this_worker()
+    if worker.rank and worker.variable and not _has_explained:
+        _has_explained = True
+        warn(
+            f"this process shows nothing, as by {worker.variable}={worker.rank} it is not the first of its run. "
+            f"If it trains by itself, set {OVERRIDE}=0."
+        )
+    return not worker.rank
+
+
+_has_explained = False  # once in each process: a job array of a thousand fits needs no thousand lines
 
 
 def serves_a_pool() -> bool:
@@ -59,46 +102,84 @@ def serves_a_pool() -> bool:
     )
 
 
+def _override() -> int | None:
+    text = os.environ.get(OVERRIDE, "").strip()
+    rank = _whole(text)
+    if text and rank is None:
+        shown = "".join(c if c.isprintable() else " " for c in text[:50])
+        warn(f"{OVERRIDE} must be a whole number from 0 on; got {shown!r}, which is ignored")
+    return rank
+
+
 # Frameworks are asked only after they were set up for several workers: to ask earlier would load them, or start them
-# with a single device.
+# with a single device. What they raise does not matter: they are half imported, shut down, or of another version.
 
 
 def _torch() -> int | None:
     distributed = sys.modules.get("torch.distributed")
-    try:
+    with contextlib.suppress(Exception):
         if distributed and distributed.is_available() and distributed.is_initialized():
             return int(distributed.get_rank())
-    except Exception:  # it is half imported, or shut down
-        pass
     return None
 
 
 def _jax() -> int | None:
-    jax = sys.modules.get("jax")
-    try:
-        if jax and jax.distributed.is_initialized():
-            return int(jax.process_index())
-    except Exception:  # likewise, or JAX is older than 0.5 and cannot tell
-        pass
+    # Not jax.process_index(): where nothing was computed yet, that would wait until all workers want to compute.
+    with contextlib.suppress(Exception):
+        state: Any = sys.modules["jax._src.distributed"].global_state
+        return None if state.client is None else int(state.process_id)
+    return None
+
+
+def _horovod() -> int | None:
+    for name in ("keras", "tensorflow.keras", "tensorflow", "torch"):
+        horovod: Any = sys.modules.get(f"horovod.{name}")
+        with contextlib.suppress(Exception):
+            if horovod and horovod.is_initialized():
+                return int(horovod.rank())
+    return None
+
+
+def _mpi() -> int | None:
+    """The rank by mpi4py; None also where it knows of this process only, as if MPI is not what has started it."""
+    mpi: Any = sys.modules.get("mpi4py.MPI")
+    with contextlib.suppress(Exception):
+        if mpi and mpi.Is_initialized() and not mpi.Is_finalized() and mpi.COMM_WORLD.Get_size() > 1:
+            return int(mpi.COMM_WORLD.Get_rank())
     return None
 
 
 def _tensorflow() -> int | None:
-    """The rank that `TF_CONFIG` means: the chief (or worker 0, if there is none) comes first, evaluators come last."""
-    try:
+    """The rank that `TF_CONFIG` means or, without it, the cluster that a strategy was given."""
+    with contextlib.suppress(Exception):  # not set, or not as TensorFlow documents it
         config = json.loads(os.environ["TF_CONFIG"])
-        cluster, task = config["cluster"], config["task"]
-        kinds = [kind for kind in ("chief", "master", "worker", "ps", "evaluator") if kind in cluster]
-        kinds += [task["type"]] if task["type"] not in kinds else []
-        before = sum(len(cluster.get(kind, ())) for kind in kinds[: kinds.index(task["type"])])
-        return before + int(task["index"])
-    except (KeyError, TypeError, ValueError, AttributeError):  # not set, or not as TensorFlow documents it
-        return None
-
-
-def _launcher() -> int | None:
-    for rank_name, count_name in _VARIABLES:
-        rank, count = os.environ.get(rank_name, ""), os.environ.get(count_name, "")
-        if rank.isdecimal() and count.isdecimal() and int(count) > 1:
-            return int(rank)
+        sizes = {kind: len(tasks) for kind, tasks in config["cluster"].items()}
+        return _place(sizes, config["task"]["type"], int(config["task"]["index"]))
+    with contextlib.suppress(Exception):
+        context: Any = sys.modules["tensorflow.python.eager.context"].context_safe()
+        server = context.get_server_def()
+        return _place({job.name: len(job.tasks) for job in server.cluster.job}, server.job_name, server.task_index)
     return None
+
+
+def _place(sizes: Mapping[str, int], kind: str, index: int) -> int:
+    """The rank of a task: the chief (or worker 0, if there is none) comes first, evaluators come last."""
+    kinds = [each for each in ("chief", "master", "worker", "ps", "evaluator") if each in sizes]
+    kinds += [kind] if kind not in kinds else []
+    return sum(sizes.get(each, 0) for each in kinds[: kinds.index(kind)]) + index
+
+
+def _launcher() -> tuple[int, str]:
+    """The rank by the variables of launchers, and its variable; 0 and "" without them."""
+    for name, counts in _VARIABLES.items():
+        rank = _whole(os.environ.get(name, ""))
+        known = (_whole(os.environ.get(each, "")) for each in counts)
+        count = next((each for each in known if each is not None), None)
+        if rank is not None and (count > 1 if count is not None else rank and name in _NEEDS_NO_COUNT):
+            return rank, name
+    return 0, ""
+
+
+def _whole(text: str) -> int | None:
+    """The text as a whole number from 0 on; None if it is none."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
