@@ -20,6 +20,9 @@ from .text import clean
 from .tree import Node
 
 _keys = itertools.count(1)
+next_key = _keys.__next__
+"""The next `StageView.key` of this process."""
+
 _DEFAULT = Settings()
 NEVER = sys.maxsize  # a position that is not reached; infinity would make each comparison slower
 
@@ -83,7 +86,7 @@ class Stage(Node):
     ) -> None:
         super().__init__(clean(label), parent=parent, phase=phase)
         self.began_in = running_unit(parent) if parent else 0
-        self.key = next(_keys)
+        self.key = next_key()
         self.run: str = parent.run if parent else secrets.token_hex(6)
         self.title, self.unit = clean(label if title is None else title), clean(unit)
         self.settings, self.owner = settings, owner

@@ -18,11 +18,13 @@ from .guard import Guard
 from .pause import is_free
 from .schedule import Schedule
 from .thread import DrawingThread
+from .workers import Workers
 
 if TYPE_CHECKING:
     from .display import Display
 
 _HELD = 0.1  # seconds until a target looks again whether it may draw
+_LOOK = 1.0  # seconds until it looks again for lines of workers
 
 
 class Target:
@@ -34,6 +36,7 @@ class Target:
     Args:
         display: the display whose stages are drawn.
         stages: the stages to draw, each with all within it; empty for all stages of the display.
+        workers: whether the runs of this process's workers are shown here, too.
 
     Attributes:
         events: those that are not drawn yet.
@@ -50,6 +53,7 @@ class Target:
         renderer: Renderer,
         throttle: Throttle,
         stages: list[Stage],
+        workers: bool,
         thread: Callable[[Callable[[], float | None]], DrawingThread] = DrawingThread,
     ) -> None:
         self._display = display
@@ -58,6 +62,8 @@ class Target:
         self._guard = Guard()
         self.schedule = Schedule(throttle, renderer.live, self._guard)
         self.final: tuple[StageView, ...] | None = None
+        self.shows_workers = workers
+        self._workers: Workers | None = None
         self.is_closed = self.captures = self.fetching = self._timed_out = self._is_open = False
         self.thread = thread(self.step)
 
@@ -97,6 +103,8 @@ class Target:
     def open(self) -> None:
         """Open the renderer."""
         try:
+            if self.shows_workers:
+                self._workers = Workers(self._display.wall)
             self._guard.call(self.renderer.open)
         finally:
             self._is_open = True
@@ -164,16 +172,20 @@ class Target:
             ticks = self._ticks(stages, now)
             run_began = stages[0].counts.started if stages else now
         self.schedule.rest(began, now)
-        return max(self.schedule.rest_at(now), self.schedule.seconds_until_due(ticks.values(), now, run_began))
+        wait = max(self.schedule.rest_at(now), self.schedule.seconds_until_due(ticks.values(), now, run_began))
+        return min(wait, _LOOK) if self._workers else wait
 
     def _draw_what_is_due(self, now: float) -> None:
+        ended = self._workers.look() if self._workers else ()
         with self._display.lock:
             ticks = self._ticks(self._display.stages.as_of_now(), now)
         due = [stage for stage, tick in ticks.items() if self.schedule.is_due(tick)]
         if self.renderer.live:
-            snapshot = self._frame(list(ticks), now) if due or self.events else None
+            snapshot = self._frame(list(ticks), now) if due or self.events or ended else None
         else:
             snapshot = self._lines(due)
+        if ended:
+            snapshot = Snapshot(snapshot.stages if snapshot else (), (*ended, *(snapshot.events if snapshot else ())))
         if snapshot:
             self._draw(snapshot)
 
@@ -190,8 +202,10 @@ class Target:
         """All stages as they are, with the events since the last frame."""
         with self._display.lock:
             self.schedule.note_frame(leaves, now)
-            views = self.final if self.final is not None else self._display.stages.views(self.draws)
-            return Snapshot(views, self.events.take())
+            if self.final is not None:
+                return Snapshot(self.final, self.events.take())
+            views = self._display.stages.views(self.draws)
+            return Snapshot(self._workers.beside(views) if self._workers else views, self.events.take())
 
     def _lines(self, due: list[Stage]) -> Snapshot | None:
         """The events that have a line, with one for each stage that is `due`; None if there are none."""
@@ -215,6 +229,8 @@ class Target:
         """Close the renderer and, if anything has failed, say so."""
         try:
             self._guard.call_in_any_case(self.renderer.close)  # it may have to give back the terminal
+            if self._workers:
+                self._workers.close()
         finally:
             self._display.targets.close(self)
             self.is_closed = True

@@ -15,6 +15,7 @@ from ..core.stage import Stage
 from ..core.throttle import Throttle
 from ..options import Options
 from ..renderers import Renderer
+from ..system.owner import is_shown_by_another, offered
 from ..system.warnings import failure, warn
 from ..system.worker import may_use_the_screen, serves_a_pool
 from .pause import InputPauses, paused
@@ -67,7 +68,13 @@ class Targets:
         """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
             wanted = options.targets(self._screen(stage) is not None)
-            wanted = [(r, throttle) for r, throttle in wanted if not (r.screen and self._keeps_off(r, stage))]
+            off = [r for r, _ in wanted if r.screen and self._keeps_off(r, stage)]
+            wanted = [(r, throttle) for r, throttle in wanted if r not in off]
+            folder = offered() if off and not (stage.settings.hidden or any(map(_is_off, off))) else None
+            if folder:  # another process shows this one's runs
+                from ..renderers.worker import WorkerLog
+
+                wanted.append((log := WorkerLog(folder), log.default_throttle))
         except Exception as error:
             failure("kbar draws nothing", error)
             return
@@ -103,12 +110,13 @@ class Targets:
                 self._display.call_after_unlock(partial(warn, f"{text}which draws with {type(screen).__name__}"))
             return None
         stages = [] if renderer.screen and renderer.shares_screen else [stage]
-        self._open.append(Target(self._display, renderer, throttle, stages, self._thread))
+        shows_workers = renderer.screen and not any(target.shows_workers for target in self._open)
+        self._open.append(Target(self._display, renderer, throttle, stages, shows_workers, self._thread))
         return self._open[-1]
 
     def _keeps_off(self, renderer: Renderer, stage: Stage) -> bool:
         """Whether `renderer` must not show `stage` on the screen. The lock is not held, as this may issue a warning."""
-        if self.silent or stage.settings.hidden or _is_off(renderer) or serves_a_pool():
+        if self.silent or stage.settings.hidden or _is_off(renderer) or serves_a_pool() or is_shown_by_another():
             return True
         return not may_use_the_screen()
 

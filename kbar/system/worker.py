@@ -37,6 +37,7 @@ _POOLS = {  # the function that a pool's process runs, and how the name of its m
     "worker": ("multiprocessing.pool",),
     "_process_worker": ("concurrent.futures.process", "loky.process_executor"),
     "_worker_loop": ("torch.utils.data._utils.worker",),
+    "_run": ("distributed.nanny",),  # Dask's
 }
 
 
@@ -87,7 +88,7 @@ _has_explained = False  # once in each process: a job array of a thousand fits n
 
 
 def serves_a_pool() -> bool:
-    """Whether this process belongs to a pool: of multiprocessing, an executor, joblib, or a PyTorch data loader.
+    """Whether this process belongs to a pool: of multiprocessing, an executor, joblib, Dask, or a PyTorch data loader.
 
     The screen is then the business of the pool's owner. A plain `multiprocessing.Process`, which may be started to
     train in, belongs to none.
