@@ -15,19 +15,13 @@ from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
 from ..options import MetricsSpec, Options, RendererSpec, options_of
 from ..system.warnings import failure
-from . import arguments
+from . import arguments, packages
 from .arguments import PerUnit
-from .lifetime import batch_size, callback_list
+from .calls import batch_size, callback_list, steps, validation_data
 from .runs import Runs
 
-try:
-    import keras
-except ImportError as error:
-    raise ImportError(
-        "kbar.ProgressBar is a Keras callback and Keras is missing: pip install 'keras-kbar[tensorflow]', "
-        "or keras with the backend of your choice"
-    ) from error
-
+packages.load()
+_KerasBar: Any = packages.progress_bars()[0]
 _F = TypeVar("_F", bound=Callable[..., None])
 
 
@@ -44,13 +38,14 @@ def _harmless(hook: _F) -> _F:
     return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
 
 
-class ProgressBar(keras.callbacks.ProgbarLogger):
+class ProgressBar(_KerasBar):
     """Shows `fit`, `evaluate` and `predict` as bars with exact counts.
 
-    It is a subclass of Keras's progress bar, so that Keras adds no second one if ``verbose=0`` was
-    forgotten. Put it last in the list of callbacks: the line of an epoch then also has the metrics
-    that the others add. Between runs it can be copied, pickled and used again. It may be used as a
-    context manager, which ends the bars of a `fit` that an exception has ended.
+    It works with models of Keras 3 and of Keras 2 (`tf_keras`), also of both in one program. It is a
+    subclass of Keras's progress bar, so that Keras adds no second one if ``verbose=0`` was forgotten.
+    Put it last in the list of callbacks: the line of an epoch then also has the metrics that the
+    others add. Between runs it can be copied, pickled and used again. It may be used as a context
+    manager, which ends the bars of a `fit` that an exception has ended.
 
     Args:
         renderer: ``"auto"`` (rich on a terminal, HTML in a notebook, else log lines; the
@@ -90,6 +85,10 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         ImportError: if the library a renderer draws with is missing.
     """
 
+    # What Keras 2 asks of callbacks: whether they take tensors as they are, and whether all workers may call them.
+    _supports_tf_logs, _chief_worker_only = True, None
+    _model: Any = None
+
     def __init__(
         self,
         renderer: RendererSpec = "auto",
@@ -107,6 +106,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         disable: bool = False,
         **unknown: Any,
     ) -> None:
+        packages.join(ProgressBar)
         super().__init__()
         if unknown:
             options_of(unknown)  # type: ignore[arg-type]  # it raises an error that says what there is instead
@@ -122,6 +122,24 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def async_safe(self) -> bool:
         """Whether Keras may call the batch hooks from its thread pool."""
         return _computes_on_accelerator()
+
+    def _implements_train_batch_hooks(self) -> bool:  # Keras 2 asks so whether to call these hooks
+        return True
+
+    _implements_test_batch_hooks = _implements_predict_batch_hooks = _implements_train_batch_hooks
+
+    @property
+    def model(self) -> Any:
+        """The model of the latest run; None before the first, and in copies."""
+        return self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._model = model
+
+    def set_model(self, model: Any) -> None:
+        """Take the model of the next run."""
+        self._model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Take the parameters of the next run: ``epochs`` and ``steps``, which may be None."""
@@ -160,7 +178,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         if stage is None or stage.outcome is not None:
             self._runs.advance("train", batch, logs)
         else:
-            stage.advance_to(batch + 1, run.display.clock(), logs)
+            stage.advance_to(batch + run.beyond, run.display.clock(), logs)
 
     @_harmless
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -194,7 +212,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         if stage is None or stage.outcome is not None:
             self._runs.advance("tests", batch, logs)
         else:
-            stage.advance_to(batch + 1, run.display.clock(), logs)
+            stage.advance_to(batch + run.beyond, run.display.clock(), logs)
 
     @_harmless
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -233,7 +251,8 @@ def _computes_on_accelerator() -> bool:
     There a synchronous hook costs a synchronisation with the device every step. On a CPU, Keras's thread pool costs
     more than the hook.
     """
-    backend = keras.backend.backend()
+    keras = sys.modules.get("keras")
+    backend = keras.backend.backend() if keras else ""
     library = sys.modules.get(backend)
     if backend == "jax" and library:
         return bool(library.default_backend() != "cpu")
@@ -249,7 +268,9 @@ def _computes_on_accelerator() -> bool:
 def _model(bar: ProgressBar) -> Any:
     """The model whose method calls the running hook; None if nobody knows."""
     found = callback_list()
-    return getattr(found[0] if found else bar, "model", None)
+    holder = found[0] if found else bar
+    model = getattr(holder, "_model", None)  # on JAX, asking for `model` moves the state of the training to the model
+    return model if hasattr(model, "stop_training") else getattr(holder, "model", None)
 
 
 def _stops(bar: ProgressBar) -> bool:
@@ -259,10 +280,8 @@ def _stops(bar: ProgressBar) -> bool:
 
 def _validation(bar: ProgressBar) -> tuple[int | None, int]:
     """How many steps the validation that begins has, None if unknown; and the size of its batches, 0 if unknown."""
-    # Keras tells callbacks the steps of the training only. The iterator that it validates with knows more.
-    # For what it does not know it says None, -1 or -2.
-    iterator = getattr(_model(bar), "_eval_epoch_iterator", None)
-    return arguments.known(getattr(iterator, "num_batches", None)), batch_size(iterator)
+    data = validation_data(_model(bar))  # Keras tells callbacks the steps of the training only
+    return steps(data), batch_size(data)
 
 
 def _later_callbacks_add_logs(bar: ProgressBar) -> bool:
@@ -273,6 +292,11 @@ def _later_callbacks_add_logs(bar: ProgressBar) -> bool:
         return True  # nobody knows
     while callbacks.pop(0) is not bar:
         pass
-    adds_nothing = (keras.callbacks.Callback, keras.callbacks.History, ProgressBar)
-    plain = [kind.on_epoch_end for kind in adds_nothing]
+    adds_nothing = [
+        kind for package in packages.loaded() for kind in (package.callbacks.Callback, package.callbacks.History)
+    ]
+    plain = [kind.on_epoch_end for kind in (*adds_nothing, ProgressBar)]
     return not all(getattr(c.on_epoch_end, "__func__", None) in plain for c in callbacks)
+
+
+packages.join(ProgressBar)

@@ -1,9 +1,8 @@
-"""Detects how a loop or a Keras call ended when no hook reports it."""
+"""Detects how a loop or a call of Keras ended when nothing reports it."""
 
 from __future__ import annotations
 
 import inspect
-import operator
 import sys
 import threading
 import weakref
@@ -27,7 +26,6 @@ _DROP = {opmap["POP_EXCEPT"]}
 _SET_NAME, _DELETE_NAME = ({code for name, code in opmap.items() if name.startswith(v)} for v in ("STORE_", "DELETE_"))
 _ON_ITS_WAY = 0.05  # seconds that an exception may take from a loop to its handler
 _COMPREHENSIONS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
-_KERAS_METHODS = ("fit", "evaluate", "predict")
 
 
 class FrameMark:
@@ -217,87 +215,3 @@ def comprehension(depth: int, iterator: object) -> Comprehension | None:
     """The caller, if it is a comprehension with a frame of its own; it takes items from `iterator`."""
     frame = caller(depth + 1)
     return Comprehension(frame, iterator) if frame and frame.f_code.co_name in _COMPREHENSIONS else None
-
-
-class Call:
-    """A running call of `fit`, `evaluate` or `predict`, which owns a stage.
-
-    Keras calls no hook when a method ends by an exception. But then the method's frame leaves the stack of its thread,
-    and its `CallbackList` is released together with the exception. This object refers to neither, as that would keep
-    the model and its data alive.
-
-    Args:
-        hooks: the `CallbackList`.
-        frame: the frame of one of Keras's functions that the method calls, or the method's own.
-        kind: ``fit``, ``evaluate`` or ``predict``.
-
-    Attributes:
-        validates: whether an epoch, by its number from 0, has a validation.
-        batch_size: how many samples a step has; 0 if unknown.
-    """
-
-    def __init__(self, hooks: object, frame: FrameType, kind: str) -> None:
-        self.kind = kind
-        self._hooks = on_release(hooks, lambda _: None)
-        method, outside = None, frame
-        while outside.f_back and _is_keras(outside):
-            method = outside if outside.f_code.co_name in _KERAS_METHODS else method
-            outside = outside.f_back
-        self._method = FrameMark(method) if method else None
-        self._outside = FrameMark(outside, anywhere=method is None)
-        self.validates = _validation_of(method)
-        iterator = method.f_locals.get("epoch_iterator") if method else None
-        self.batch_size = batch_size(iterator)
-        self._iterator = weakref.ref(iterator) if iterator is not None else lambda: None
-
-    @property
-    def hooks(self) -> object:
-        """The `CallbackList`; None once it is released."""
-        return self._hooks()
-
-    @property
-    def has_unknown_length(self) -> bool:
-        """Whether Keras does not know how many steps an epoch has; it does once the data was used up."""
-        iterator = self._iterator()
-        return iterator is not None and getattr(iterator, "num_batches", 0) is None
-
-    def ended(self) -> Outcome | None:
-        """How the call ended, None while it runs."""
-        if self.hooks is not None and (self._method is None or self._method.on_stack()):
-            return None
-        # Keras removes its own frames from tracebacks, but not the frame that called it.
-        return self._outside.outcome() or "error"
-
-
-def callback_list() -> tuple[object, FrameType] | None:
-    """The `CallbackList` that has called the running hook, and its frame; None if the program called it itself."""
-    frame = caller(1)
-    while frame and not (_is_keras(frame) and frame.f_globals["__name__"].endswith(".callback_list")):
-        frame = frame.f_back
-    return (frame.f_locals["self"], frame) if frame else None
-
-
-def batch_size(iterator: object) -> int:
-    """How many samples a batch has that this iterator of Keras gives; 0 if unknown."""
-    try:
-        size = operator.index(iterator.data_adapter.batch_size)  # type: ignore[attr-defined]  # if it is Keras's
-    except Exception:  # it does not say, or it is another version's
-        return 0
-    return max(0, size)
-
-
-def _is_keras(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith("keras.")
-
-
-def _validation_of(method: FrameType | None) -> Callable[[int], bool]:
-    """Which epochs have a validation, by the arguments of `fit`; all of them where that is not known."""
-    arguments = method.f_locals if method else {}
-    if "validation_data" not in arguments:
-        return lambda _: True
-    if arguments["validation_data"] is None:
-        return lambda _: False
-    frequency = arguments.get("validation_freq", 1)
-    if isinstance(frequency, int):
-        return lambda epoch: (epoch + 1) % frequency == 0
-    return lambda epoch: epoch + 1 in frequency

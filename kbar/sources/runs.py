@@ -10,7 +10,7 @@ from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
 from ..options import Options
-from .lifetime import Call, callback_list
+from .calls import Call, callback_list
 
 
 class Run:
@@ -26,6 +26,7 @@ class Run:
         train: the stage that batches of training advance; None between epochs.
         tests: the stage that batches of evaluation and prediction advance.
         epoch: the number of the running epoch, from 0; None between epochs.
+        beyond: by how much the number of steps that are done exceeds the index that a batch hook gets.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Run:
         self.epoch: int | None = None
         self._was_cut = False  # whether the running epoch's training was stopped before its last step
         self._per_step, self._batch_size = per_step, call.batch_size if call else 0
+        self.beyond = call.beyond if call else 1
         if self.tests:
             self._describe_steps(self.tests, self._batch_size)
 
@@ -106,7 +108,7 @@ def _is_untouched(stage: Stage) -> bool:
 class _NoRun:
     """Stands for the innermost run where there is none."""
 
-    kind, train, tests, display = "", None, None, None
+    kind, train, tests, display, beyond = "", None, None, None, 1
 
 
 class Runs:
@@ -177,7 +179,7 @@ class Runs:
 
     def advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
         """Advance the innermost stage called `name` that still runs, if any: the batch may belong to an outer run."""
-        stages = (getattr(run, name) for run in reversed(self._open))
-        stage = next((s for s in stages if s and not s.outcome), None)
+        stages = ((getattr(run, name), run.beyond) for run in reversed(self._open))
+        stage, beyond = next(((stage, beyond) for stage, beyond in stages if stage and not stage.outcome), (None, 1))
         if stage:
-            stage.advance_to(batch + 1, current().clock(), logs)
+            stage.advance_to(batch + beyond, current().clock(), logs)

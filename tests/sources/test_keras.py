@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import gc
 import io
 import itertools
@@ -39,6 +40,7 @@ FEW = BATCHES.take(2)  # for validation
 FRAME = 0.2  # seconds in which a frame is drawn for certain
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within Keras
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="this is about TensorFlow")
 ran_out = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 
 
@@ -51,10 +53,16 @@ def make_model(**compiled: Any) -> keras.Model:
     return model
 
 
-@pytest.fixture(scope="module")
+_shared_model = functools.cache(make_model)
+
+
+@pytest.fixture
 def model() -> keras.Model:
-    """Shared, so that Keras traces its functions once; nothing here depends on its weights."""
-    return make_model()
+    """Shared, so that Keras traces its functions once; nothing here depends on its weights.
+
+    On JAX an exception spoils a model, as its arrays were given to the step that was under way.
+    """
+    return make_model() if keras.backend.backend() == "jax" else _shared_model()
 
 
 @pytest.fixture
@@ -1662,6 +1670,7 @@ def _torch(cuda: bool = False, mps: bool = False, xpu: bool = False) -> SimpleNa
     return SimpleNamespace(cuda=available(cuda), backends=SimpleNamespace(mps=available(mps)), xpu=available(xpu))
 
 
+@on_tensorflow
 def test_hooks_are_synchronous_on_tensorflow() -> None:
     """On the TensorFlow backend the bar does not offer to be called from a thread pool."""
     assert keras.backend.backend() == "tensorflow"
