@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .renderers.log import LogRenderer as LogRenderer
     from .renderers.rich import RichRenderer as RichRenderer
     from .renderers.tqdm import TqdmRenderer as TqdmRenderer
+    from .sources.install import install as install
+    from .sources.install import installed as installed
+    from .sources.install import uninstall as uninstall
     from .sources.keras import ProgressBar as ProgressBar
     from .sources.loops import Epoch as Epoch
     from .sources.loops import Loop as Loop
@@ -46,6 +49,9 @@ _HOMES = {
     "Stage": "sources.stages:HandStage",
     "Track": "sources.tracks",
     "track": "sources.tracks",
+    "install": "sources.install",
+    "installed": "sources.install",
+    "uninstall": "sources.install",
     "pause": "display.process",
     "NullRenderer": "renderers",
     "Renderer": "renderers",
