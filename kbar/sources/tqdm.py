@@ -102,7 +102,8 @@ class TqdmBars:
                     original(bar, *args, **kwargs)
                     return
                 kwargs.pop("display", None)
-                bar.disp = lambda *_, **__: None
+                bar.disp = bar.display = lambda *_, **__: True
+                kwargs["disable"] = False  # None stands for this in notebooks
                 super(notebook, bar).__init__(*args, **kwargs)
 
             return init
@@ -267,9 +268,7 @@ class _Bar:
         """End the stage, and let the bar go on as tqdm's."""
         self.end()
         bar.fp = self._stream
-        if hasattr(bar, "disp"):  # a widget cannot be made any more
-            bar.display = lambda *_, **__: True
-        else:
+        if "display" not in vars(bar):  # else a widget would have to be made, for which it is too late
             bar.sp = bar.status_printer(bar.fp)
 
 
