@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import json
 import math
 import os
+import runpy
 import sys
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .core.text import clean
 from .history.follow import recorded
 from .history.watch import replay, watch
 from .renderers import check, create, names
+from .sources.install import install
 from .sources.loops import loop
 
 if TYPE_CHECKING:
@@ -79,6 +85,45 @@ def _show_all(found: Sequence[Summary]) -> None:
         show(summary, sys.stdout)
 
 
+def _run(args: argparse.Namespace) -> int:
+    """Run a program as Python does, with kbar installed."""
+    if not args.m and not os.path.exists(args.program):
+        _tell(f"can't open file {args.program!r}: {os.strerror(errno.ENOENT)}")
+        return 2
+    install(renderer=args.renderer, log_file=args.log_file, tqdm=args.tqdm)
+    sys.argv = [args.program, *args.arguments]
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = os.getcwd() if args.m else os.path.dirname(os.path.realpath(args.program))
+    try:
+        if args.m:
+            runpy.run_module(args.program, run_name="__main__", alter_sys=True)
+        elif os.path.isdir(args.program) or zipfile.is_zipfile(args.program):
+            runpy.run_path(args.program, run_name="__main__")
+        else:
+            _run_file(os.path.abspath(args.program))
+    except SystemExit:
+        raise
+    except BaseException as error:
+        own = (__file__, runpy.run_path.__code__.co_filename)
+        trace = error.__traceback__
+        while trace and trace.tb_frame.f_code.co_filename in own:
+            trace = trace.tb_next
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        sys.excepthook = lambda *_: None  # it is written; Python does the rest, such as the exit code
+        raise
+    return 0
+
+
+def _run_file(path: str) -> None:
+    # Not by `runpy`, which changes argv[0], and takes the module away before threads and functions for the exit end.
+    main = ModuleType("__main__")
+    main.__file__, main.__loader__ = path, SourceFileLoader("__main__", path)
+    sys.modules["__main__"] = main
+    with io.open_code(path) as file:
+        code = compile(file.read(), path, "exec", dont_inherit=True)
+    exec(code, main.__dict__)  # noqa: S102  # that is what was asked
+
+
 def _exit_code(path: str, found: bool) -> int:
     if not found:
         _tell(f"{path}: there is no run in it")
@@ -120,6 +165,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--until-end", action="store_true", help="return when all runs in the files are over")
     command.set_defaults(run=_watch)
 
+    command = commands.add_parser(
+        "run", parents=[renderer], help="run a program as it is, with kbar's bars in place of Keras's own"
+    )
+    command.add_argument("--log-file", help="also append lines to this file; JSON, if its name ends in .jsonl")
+    command.add_argument("--tqdm", action="store_true", help="show tqdm's bars as well")
+    command.add_argument("-m", action="store_true", help="run a module, as python -m does")
+    command.add_argument("program", metavar="PROGRAM", help="a Python file, or with -m the name of a module")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="the program's arguments")
+    command.set_defaults(run=_run)
+
     command = commands.add_parser("replay", parents=[renderer], help="draw the bars of finished runs again")
     command.add_argument("file", metavar="FILE")
     command.add_argument("--speed", type=_above_zero(float), default=1.0, help="how many times as fast (default: 1)")
@@ -154,6 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             check(args.renderer)
     except (ValueError, ImportError) as error:
         parser.error(str(error))
+    if args.command == "run":  # what it writes, and how it ends, is the program's own affair
+        return int(args.run(args))
     _prepare_stdout()
     try:
         code: int = args.run(args)
