@@ -102,7 +102,8 @@ class TqdmBars:
                     original(bar, *args, **kwargs)
                     return
                 kwargs.pop("display", None)
-                bar.disp = bar.display = lambda *_, **__: True
+                bar.disp = bar.display = _draw_nothing
+                bar.status_printer = lambda *_, **__: _draw_nothing  # it would make a widget
                 kwargs["disable"] = False  # None stands for this in notebooks
                 super(notebook, bar).__init__(*args, **kwargs)
 
@@ -117,6 +118,10 @@ class TqdmBars:
 
         self._replace(notebook, "__init__", make_init)
         self._replace(notebook, "reset", make_reset)
+
+
+def _draw_nothing(*_: Any, **__: Any) -> bool:
+    return True
 
 
 class _Silent:
@@ -268,8 +273,7 @@ class _Bar:
         """End the stage, and let the bar go on as tqdm's."""
         self.end()
         bar.fp = self._stream
-        if "display" not in vars(bar):  # else a widget would have to be made, for which it is too late
-            bar.sp = bar.status_printer(bar.fp)
+        bar.sp = bar.status_printer(bar.fp)  # a bar that would have been a widget still draws nothing
 
 
 def _is_collected(frame: FrameType | None) -> bool:

@@ -292,9 +292,12 @@ def test_scikeras_shows_kbars_bars(renderer: RecordingRenderer, model: Any) -> N
 
 
 @pytest.mark.slow
-def test_mlflow_autolog_and_predict_show_kbars_bars(renderer: RecordingRenderer, model: Any, tmp_path: Any) -> None:
+def test_mlflow_autolog_and_predict_show_kbars_bars(
+    renderer: RecordingRenderer, model: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mlflow = pytest.importorskip("mlflow", reason="needs MLflow: pip install mlflow")
     pytest.importorskip("sqlalchemy", reason="needs MLflow's database: pip install mlflow")
+    monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'runs.db'}")
     kbar.install(renderer=renderer)
     mlflow.keras.autolog(log_models=False)
@@ -303,6 +306,28 @@ def test_mlflow_autolog_and_predict_show_kbars_bars(renderer: RecordingRenderer,
     finally:
         mlflow.keras.autolog(disable=True)
     assert ends(renderer, "fit") == [("fit", 1, 1, "done")]
+    assert mlflow.search_runs(output_format="list")[0].data.metrics["loss"] >= 0
+    mlflow.keras.save_model(model, str(tmp_path / "model"))
+    mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(X)
+    assert [e[0] for e in ends(renderer)][-1] == "predict"
+
+
+@pytest.mark.slow
+def test_trials_of_keras_tuner_show_kbars_bars(renderer: RecordingRenderer, tmp_path: Any) -> None:
+    tuner = pytest.importorskip("keras_tuner", reason="needs KerasTuner: pip install keras-tuner")
+    pytest.importorskip("tensorboard", reason="KerasTuner imports it: pip install tensorboard")
+
+    def build(choice: Any) -> Any:
+        model = keras.Sequential(
+            [keras.layers.Input((2,)), keras.layers.Dense(choice.Int("units", 1, 4)), keras.layers.Dense(1)]
+        )
+        model.compile("sgd", "mse", run_eagerly=True)
+        return model
+
+    kbar.install(renderer=renderer)
+    search = tuner.RandomSearch(build, "val_loss", max_trials=2, directory=str(tmp_path))
+    search.search(X, Y, validation_data=(X, Y))
+    assert ends(renderer, "fit") == [("fit", 1, 1, "done")] * 2
 
 
 def test_the_state_is_empty_without_an_install() -> None:
