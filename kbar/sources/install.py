@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +14,12 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..display.scope import innermost
 from ..options import DisplayOptions, Options, options_of
-from ..renderers import SCREENS
+from ..renderers import SCREENS, Renderer
+from ..renderers.log import LogRenderer
+from ..renderers.rich import RichRenderer
+from ..system.environment import surface
 from ..system.imports import AfterImport
 from ..system.replaced import Replacement
 from ..system.warnings import failure, warn
@@ -122,6 +128,7 @@ def _as_lines(renderer: Any) -> Any:
 
 _lock = threading.RLock()
 _current: _Setup | None = None
+_on_stderr: dict[Any, Renderer] = {}  # one for all bars on a stream, so that each of them is drawn once
 _patches: _Patches | None = None
 
 
@@ -181,15 +188,30 @@ class _Patches:
         """Restore everything."""
         self._after_import.remove()
         self.use_tqdm(False)
+        _on_stderr.clear()
         for replaced in reversed(self._replaced):
             replaced.undo()
 
 
-def _options_for_tqdm(leaves: bool) -> Options | None:
+def _options_for_tqdm(leaves: bool, stream: Any) -> Options | None:
+    """How a bar is shown that tqdm would draw on `stream`; None for not at all."""
+    from .tqdm import TqdmBar
+
     setup = _current
     if setup is None:
         return None
-    return setup.options if leaves else setup.passing
+    options = setup.options if leaves else setup.passing
+    around = innermost()
+    if around and not isinstance(around.root.owner, TqdmBar):
+        return options  # it is drawn where the stage around it is
+    on_stdout = stream in (sys.stdout, sys.__stdout__) or surface(sys.stdout) != "plain"
+    if on_stdout or options.renderer != "auto" or "KBAR_RENDERER" in os.environ:
+        return options
+    # What other programs read from standard output must not get lines that tqdm writes to standard error.
+    kind = RichRenderer if surface(stream) == "terminal" else LogRenderer
+    options = copy.copy(options)
+    object.__setattr__(options, "renderer", _on_stderr.setdefault(stream, kind(file=stream)))
+    return options
 
 
 def _names_in(kind: Any) -> set[str]:

@@ -33,10 +33,11 @@ class TqdmBars:
     Bars are left alone that write to a file, have a look of their own, or are kbar's own.
 
     Args:
-        options: how a bar is shown that leaves its last state on the screen, or that does not; None for not at all.
+        options: how a bar is shown, by whether it leaves its last state on the screen, and by the stream that tqdm
+            would draw it on; None for not at all.
     """
 
-    def __init__(self, options: Callable[[bool], Options | None]) -> None:
+    def __init__(self, options: Callable[[bool, Any], Options | None]) -> None:
         from tqdm.std import tqdm
 
         self._options = options
@@ -71,7 +72,7 @@ class TqdmBars:
                 args = (*args[:_FILE], _Silent(stream), *args[_FILE + 1 :])
             else:
                 kwargs["file"] = _Silent(stream)
-            setattr(bar, _BAR, _Bar(stream, self._options))
+            setattr(bar, _BAR, TqdmBar(stream, self._options))
             original(bar, *args, **kwargs)
             if bar.disable:
                 delattr(bar, _BAR)
@@ -86,7 +87,7 @@ class TqdmBars:
         disable = args[_DISABLE] if len(args) > _DISABLE else kwargs.get("disable")
         if disable or kwargs.get("gui") or type(bar).display not in self._displays:
             return None
-        if self._options(True) is None or current().targets.own_this_thread:
+        if self._options(True, None) is None or current().targets.own_this_thread:
             return None
         standard = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
         return next((s for s in standard if s is not None and s is file), sys.stderr if file is None else None)
@@ -192,7 +193,7 @@ def _harmless(method: _F) -> _F:
     return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
 
 
-class _Bar:
+class TqdmBar:
     """One bar of tqdm as a stage, whose owner it is.
 
     Args:
@@ -200,7 +201,7 @@ class _Bar:
         options: as `TqdmBars` takes them.
     """
 
-    def __init__(self, stream: Any, options: Callable[[bool], Options | None]) -> None:
+    def __init__(self, stream: Any, options: Callable[[bool, Any], Options | None]) -> None:
         self._stream, self._options = stream, options
         self._stage: Stage | None = None
         self._done = 0
@@ -226,7 +227,7 @@ class _Bar:
             if stage is None:
                 if not begins:
                     return
-                options = self._options(bool(bar.pos == 0 if bar.leave is None else bar.leave))
+                options = self._options(bool(bar.pos == 0 if bar.leave is None else bar.leave), self._stream)
                 stage = self._begin(_label(bar), done, total, unit, options)
             if stage.total != total:
                 stage.counts.total = total

@@ -285,3 +285,24 @@ def test_a_library_that_uses_tqdm_is_shown(renderer: RecordingRenderer) -> None:
     tqdm.auto.tqdm.pandas(desc="apply")
     pandas.Series([1, 2, 3]).progress_apply(lambda x: x)
     assert ends(renderer) == [("apply", 3, 3, "done")]
+
+
+def test_what_tqdm_writes_to_stderr_is_not_in_piped_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with kbar.installed(tqdm=True):
+        for i in BAR(range(2), desc="outer"):
+            print("data", i)
+            list(BAR(range(2), desc="inner", leave=False))
+        list(BAR(range(2), desc="asked", file=sys.stdout))
+    shown = capsys.readouterr()
+    assert "outer done 2/2" in shown.err
+    assert shown.err.count("inner done") == 1  # later ones begin within the second in which a log is silent
+    assert "outer" not in shown.out
+    assert "asked done 2/2" in shown.out
+
+
+def test_bars_of_tqdm_are_shown_where_the_stage_around_them_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with kbar.installed(tqdm=True), kbar.stage("around"):
+        list(BAR(range(2), desc="inner"))
+    shown = capsys.readouterr()
+    assert "inner done 2/2" in shown.out
+    assert not shown.err
