@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import math
 import sys
@@ -48,15 +49,24 @@ class TqdmBars:
         for name, make in (("__init__", self._init), ("refresh", _refresh), ("close", _close), ("reset", _reset)):
             self._replace(tqdm, name, make)
         self._after_import = AfterImport({"tqdm.notebook": self._replace_in_notebook})
+        current()  # whose own function for the exit has to come after this one
+        atexit.register(self._at_exit)
 
     def remove(self) -> None:
         """Restore everything."""
         self._after_import.remove()
+        atexit.unregister(self._at_exit)
         for replaced in reversed(self._replaced):
             replaced.undo()
         for bar in list(self._shown):
             if not bar.disable:
                 vars(bar).pop(_BAR).release(bar)
+
+    def _at_exit(self) -> None:
+        """Show the last state of bars that nobody has closed."""
+        for bar in list(self._shown):
+            if not bar.disable:
+                vars(bar)[_BAR].update(bar, begins=False)
 
     def _replace(self, kind: Any, name: str, make: Callable[[Any], Any]) -> None:
         original = getattr(kind, name)
@@ -272,9 +282,11 @@ class TqdmBar:
 
     def release(self, bar: Any) -> None:
         """End the stage, and let the bar go on as tqdm's."""
+        self.update(bar, begins=False)
         self.end()
-        bar.fp = self._stream
-        bar.sp = bar.status_printer(bar.fp)  # a bar that would have been a widget still draws nothing
+        if "display" not in vars(bar):  # else it would have been a widget, for which it is too late
+            bar.fp = self._stream
+            bar.sp = bar.status_printer(bar.fp)
 
 
 def _is_collected(frame: FrameType | None) -> bool:

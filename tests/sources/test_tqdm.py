@@ -19,7 +19,7 @@ import tqdm.std
 import kbar
 from kbar.testing import FakeClock, RecordingRenderer
 
-from ..helpers import Boom, ends, last
+from ..helpers import Boom, ends, last, run_python
 
 BAR: Any = tqdm.std.tqdm
 CLASSES = [tqdm.std.tqdm, tqdm.auto.tqdm, tqdm.asyncio.tqdm]
@@ -248,7 +248,7 @@ def test_uninstall_restores_the_class_and_running_bars_go_on(capsys: pytest.Capt
     before = dict(vars(BAR))
     renderer = RecordingRenderer()
     kbar.install(tqdm=True, renderer=renderer)
-    bar = BAR(total=2, desc="goes on", mininterval=0)
+    bar = BAR(total=2, desc="goes on", mininterval=1e9)
     bar.update()
     kbar.install(renderer=renderer)  # without tqdm
     assert {name: value for name, value in vars(BAR).items() if name != "_instances"} == {
@@ -306,3 +306,13 @@ def test_bars_of_tqdm_are_shown_where_the_stage_around_them_is(capsys: pytest.Ca
     shown = capsys.readouterr()
     assert "inner done 2/2" in shown.out
     assert not shown.err
+
+
+@pytest.mark.slow
+def test_a_bar_that_is_open_at_the_exit_shows_its_last_state() -> None:
+    done = run_python(
+        "import kbar; kbar.install(tqdm=True, renderer='log'); from tqdm import tqdm\n"
+        "bar = tqdm(total=5, desc='open', mininterval=1e9); bar.update(2)"
+    )
+    assert "open stopped at 2/5" in done.stdout
+    assert not done.stderr
