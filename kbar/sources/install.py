@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..display.scope import innermost
@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
     from .tqdm import TqdmBars
 
-# Which module makes the progress bar that Keras adds by itself, by the package whose import has imported it.
-_MAKERS = {"keras": "keras.src.callbacks.callback_list", "tf_keras": "tf_keras.src.callbacks"}
+# Which modules may make the progress bar that Keras adds by itself, by the package whose import has imported them. The
+# second of `keras` is that of Keras 2.
+_MAKERS = {
+    "keras": ("keras.src.callbacks.callback_list", "keras.src.callbacks"),
+    "tf_keras": ("tf_keras.src.callbacks",),
+}
 _NAME = "ProgbarLogger"
 
 
@@ -165,14 +169,14 @@ class _Patches:
         self._after_import = AfterImport(dict.fromkeys(_MAKERS, self._replace_bar))
 
     def _replace_bar(self, package: ModuleType) -> None:
-        name = _MAKERS[package.__name__]
-        module = sys.modules.get(name)
-        original = getattr(module, _NAME, None)
-        if not callable(original) or _NAME not in _names_in(getattr(module, "CallbackList", None)):
+        modules = [sys.modules.get(name) for name in _MAKERS[package.__name__]]
+        module = next((module for module in modules if _makes_bars(module)), None)
+        if module is None:
             version = getattr(package, "__version__", "unknown")
             warn(f"kbar does not know where {package.__name__} {version} makes its bars; they remain as they are")
-            return
-        self._replaced.append(Replacement(module, _NAME, _DefaultBars(original, lambda: _current)))
+        else:
+            original = getattr(module, _NAME)
+            self._replaced.append(Replacement(module, _NAME, _DefaultBars(original, lambda: _current)))
 
     def use_tqdm(self, wanted: bool) -> None:
         """Show the bars of tqdm, or do so no more."""
@@ -214,10 +218,13 @@ def _options_for_tqdm(leaves: bool, stream: Any) -> Options | None:
     return options
 
 
-def _names_in(kind: Any) -> set[str]:
-    """The global names that the methods of a class use."""
-    codes = [getattr(value, "__code__", None) for value in vars(kind).values()] if isinstance(kind, type) else []
-    return {name for code in codes if isinstance(code, CodeType) for name in code.co_names}
+def _makes_bars(module: ModuleType | None) -> bool:
+    """Whether a method of Keras's list of callbacks, which is defined in `module`, makes bars by their name there."""
+    kind = getattr(module, "CallbackList", None)
+    if module is None or not callable(getattr(module, _NAME, None)) or not isinstance(kind, type):
+        return False
+    codes = [getattr(value, "__code__", None) for value in vars(kind).values()]
+    return kind.__module__ == module.__name__ and any(_NAME in code.co_names for code in codes if code)
 
 
 class _DefaultBars:
