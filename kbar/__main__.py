@@ -24,6 +24,7 @@ from .core.text import clean
 from .history.follow import recorded
 from .history.watch import replay, watch
 from .renderers import check, create, names
+from .renderers.jsonl import is_unicode
 from .sources.install import install
 from .sources.loops import loop
 
@@ -66,7 +67,8 @@ def _show(args: argparse.Namespace) -> int:
     with _skipped() as skipped:
         found = summaries(recorded(args.file, skipped))
         if args.json:
-            json.dump([summary.plain() for summary in found], sys.stdout, indent=1, ensure_ascii=False)
+            plain = [summary.plain() for summary in found]
+            json.dump(plain, sys.stdout, indent=1, ensure_ascii=not is_unicode(sys.stdout))
             sys.stdout.write("\n")
         elif args.html and found:
             from .history.report import report

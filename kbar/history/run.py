@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from ..core.pacing import Countdown, Pacer
 from ..core.snapshot import Event, EventKind, Outcome, StageView
 from ..core.text import duration
 from ..core.tree import Node
+from ..system.processes import exists
 from .read import Record
 
 if TYPE_CHECKING:
@@ -167,15 +167,7 @@ class Run:
 
     def may_run(self) -> bool:
         """Whether its process may still exist; always True on another host, where this cannot be checked."""
-        if self.latest.host != platform.node() or os.name != "posix":
-            return True
-        try:
-            os.kill(self.latest.pid, 0)
-        except ProcessLookupError:
-            return False
-        except (OSError, OverflowError):  # it exists, but is another user's
-            pass
-        return True
+        return self.latest.host != platform.node() or exists(self.latest.pid)
 
     def silence(self, now: float) -> float:
         """Seconds since the latest line; 0 if they are too few to mean anything, or if the run is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import time
@@ -22,6 +23,7 @@ LARGEST = 2**53
 """Whole numbers up to this are the same in every program that reads JSON."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def time_text(time: float, precision: str = "milliseconds") -> str:
@@ -77,9 +79,18 @@ def message_of(text: str, time: float, run: str, worker: Worker) -> dict[str, An
     return {**_envelope(time, run, "message", worker), **_NO_STAGE, "text": printed(text)}
 
 
-def dumps(record: Mapping[str, Any]) -> str:
-    """The object as one line."""
-    return _ENCODER.encode(record)
+def dumps(record: Mapping[str, Any], *, ascii: bool = False) -> str:
+    """The object as one line; with `ascii`, other characters are escaped, for streams that cannot have them."""
+    return (_ASCII_ENCODER if ascii else _ENCODER).encode(record)
+
+
+def is_unicode(stream: object) -> bool:
+    """Whether all characters can be written to a text stream."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        return codecs.lookup(encoding).name.startswith("utf")
+    except (LookupError, TypeError):
+        return False
 
 
 def _envelope(time: float, run: str, event: str, worker: Worker) -> dict[str, Any]:
@@ -147,10 +158,13 @@ class JsonLinesRenderer(LineRenderer):
     def line(self, event: Event | Message) -> str:
         """The event as one line of JSON."""
         if isinstance(event, Message):
-            return dumps(message_of(event.text, event.time, event.run, self.worker)) if event.text else ""
+            return self._dumps(message_of(event.text, event.time, event.run, self.worker)) if event.text else ""
         self._run = event.stage.run
-        return dumps(record_of(event, self.worker))
+        return self._dumps(record_of(event, self.worker))
 
     def gap(self, missing: int, reason: str) -> str:
         """A message that says how many lines are missing, and why."""
-        return dumps(message_of(f"lines missing: {missing} ({reason})", time.time(), self._run, self.worker))
+        return self._dumps(message_of(f"lines missing: {missing} ({reason})", time.time(), self._run, self.worker))
+
+    def _dumps(self, record: Mapping[str, Any]) -> str:
+        return dumps(record, ascii=self.output is not None and not is_unicode(self.output.stream))

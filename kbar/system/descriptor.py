@@ -14,11 +14,17 @@ FileId = tuple[int, int]
 
 def file_id(file: int | str) -> FileId | None:
     """The file that a descriptor leads to, or that is at a path; None if there is none, or the system cannot tell."""
+    found = _identity(file)
+    return found if found and found[1] else None
+
+
+def _identity(file: int | str) -> FileId | None:
+    """What is known of the file; the inode is 0 on file systems that have none, such as some of networks."""
     try:
         found = os.stat(file)
     except OSError:
         return None
-    return (found.st_dev, found.st_ino) if found.st_ino else None
+    return found.st_dev, found.st_ino
 
 
 def file_behind(stream: object) -> io.FileIO | None:
@@ -42,13 +48,13 @@ class Descriptor:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.file = file_id(number)
+        self.file = _identity(number)
         _all.add(self)
 
     @property
     def ours(self) -> bool:
         """Whether the number still leads to that file."""
-        return self.file is not None and file_id(self.number) == self.file
+        return self.file is not None and _identity(self.number) == self.file
 
     def write(self, data: bytes) -> int:
         """Write to that file; return the number of bytes written.

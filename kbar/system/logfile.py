@@ -20,6 +20,7 @@ PLACEHOLDERS = ("rank", "pid", "host", "time")
 
 _RETRY = 60.0  # seconds after which a file that failed is tried again
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_FLAGS |= getattr(os, "O_BINARY", 0)  # Windows would make \r\n of \n
 _FLAGS |= getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader must not block
 
 
@@ -48,6 +49,8 @@ def check_path(path: str) -> None:
     if os.path.islink(path) and os.path.exists(path) and not os.path.isfile(path):  # such as /dev/stdout
         raise ValueError(f"file must be a path of a file; got {path!r}. A stream can be given itself: file=sys.stdout")
     while not os.path.lexists(found):
+        if found == found.parent:  # a drive of Windows that is not there
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         found = found.parent
         if found.exists() and not found.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .processes import exists
+
 VARIABLE = "KBAR_WORKERS"
 """The environment variable by which child processes find the folder."""
 
@@ -72,7 +74,7 @@ def is_shown_by_another() -> bool:
 def remove_if_orphaned(folder: Path) -> None:
     """Remove another process's folder if that process is gone, and has thus left it."""
     pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-    if pid.isdecimal() and not _exists(int(pid)):
+    if pid.isdecimal() and not exists(int(pid)):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -108,15 +110,3 @@ def _is_private(folder: Path) -> bool:
 
 def _is_of_this_process(folder: Path) -> bool:
     return folder.name.startswith(f"{_PREFIX}{os.getpid()}-")
-
-
-def _exists(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # there, asking is not harmless
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # it is another user's
-        pass
-    return True

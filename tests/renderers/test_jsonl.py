@@ -303,3 +303,13 @@ def test_a_log_file_keeps_its_own_throttle(clock: FakeClock, tmp_path: Path) -> 
 
 def test_a_message_about_no_stage_matches_the_schema() -> None:
     VALIDATOR.validate(json.loads(dumps(message_of("x\ny", 0.0, "", Worker(0, 1, "host")))))
+
+
+def test_names_survive_a_stream_that_cannot_encode_them(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the redirected output of a program on Windows."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    with kbar.stage("\u5b66\u7fd2", total=1, renderer=kbar.JsonLinesRenderer(stream)):
+        clock.advance(1.0)
+    stream.flush()
+    lines = stream.buffer.getvalue().decode("utf-8").splitlines()  # type: ignore[attr-defined]  # BytesIO
+    assert [json.loads(line)["stage"] for line in lines] == ["\u5b66\u7fd2"] * 2

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -309,3 +310,29 @@ def test_braces_in_the_working_directory_are_no_placeholders(
     with kbar.stage("train", renderer="none", log_file=name):
         pass
     assert len((tmp_path / folder / name.format(rank=0)).read_text().splitlines()) == 2
+
+
+def test_a_drive_that_is_not_there_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, the folder around such a drive is the drive itself."""
+    monkeypatch.setattr(os.path, "lexists", lambda path: False)
+    with pytest.raises(FileNotFoundError, match=r"train\.log"):
+        check_path("/mnt/train.log")
+
+
+def test_a_file_system_without_inodes_can_have_logs(path: Path, log: LogFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of some networks; a file that was moved is still noticed."""
+    real = os.stat
+
+    def without_inode(file: Any, **options: Any) -> os.stat_result:
+        found = real(file, **options)
+        return os.stat_result((found.st_mode, 0, *found[2:]))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", without_inode)
+        log.write("first")
+        log.write("second")
+        path.rename(path.with_suffix(".old"))
+        log.write("third")
+        log.close()
+    assert path.with_suffix(".old").read_text() == "first\nsecond\n"
+    assert path.read_text() == "third\n"
