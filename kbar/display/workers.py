@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..history.run import Run
 
 
+_tidied: set[int] = set()  # processes that have looked for what killed ones have left: this one, if it has
+
+
 @dataclass(frozen=True)
 class _WorkerRun:
     """A run of a worker that goes on.
@@ -81,6 +84,9 @@ class Workers:
         """Read what is new, which changes the rows; return the ends of runs with epochs, which leave a line."""
         if self._folder is None:
             return ()
+        if os.getpid() not in _tidied:
+            _tidied.add(os.getpid())
+            owner.remove_orphans()
         now = self._wall()
         ends = [end for record, source in self._new_records(self._folder) for end in self._take(record, source, now)]
         for key, worker in [*self._runs.items()]:

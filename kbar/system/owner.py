@@ -1,9 +1,13 @@
-"""The private folder in which worker processes write of their runs, for the process that has the screen."""
+"""The private folder in which worker processes write of their runs, for the process that has the screen.
+
+Its name says the process. An environment variable would say so more plainly, but to set one while other threads run,
+some of which may be reading another one in C, can crash the process.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import secrets
 import shutil
 import stat
 import sys
@@ -12,47 +16,30 @@ from pathlib import Path
 
 from .processes import exists
 
-VARIABLE = "KBAR_WORKERS"
-"""The environment variable by which child processes find the folder."""
-
-_PREFIX = "kbar-"
-_own: Path | None = None  # where this process makes its folder, whenever it needs it
-
 
 def offer() -> Path | None:
-    """Make the folder, and have the child processes that start from now on know it; None if that is not possible."""
-    global _own
+    """Make the folder of this process; None if that is not possible, or if another process shows this one's runs."""
     if offered():
-        return None  # this process is a worker itself
-    if _own is None or not _is_of_this_process(_own):
-        _remove_orphans()
-        _own = Path(tempfile.gettempdir(), f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}")
+        return None
+    folder = _folder(os.getpid())
     try:
-        _own.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
+        folder.mkdir(mode=0o700)
+    except FileExistsError:  # an earlier process with this number was killed; or another display of this one has it
+        return folder if _is_private(folder) else None
     except OSError:  # a full disk, or no folder for such things: then workers are not shown
         return None
-    os.environ[VARIABLE] = str(_own)
-    return _own
+    return folder
 
 
 def withdraw() -> None:
-    """Remove the folder, and what workers wrote in it."""
-    if _own is None or not _is_of_this_process(_own):
-        return
-    if os.environ.get(VARIABLE) == str(_own):
-        del os.environ[VARIABLE]
-    shutil.rmtree(_own, ignore_errors=True)
+    """Remove the folder of this process, and what workers wrote in it."""
+    shutil.rmtree(_folder(os.getpid()), ignore_errors=True)
 
 
 def offered() -> Path | None:
-    """The folder of another process, in which this one is to write of its runs; None if there is none."""
-    given = os.environ.get(VARIABLE)
-    parent = _parent()
-    # A pool may have started this process before the other one had anything to show.
-    found = [Path(given)] if given else list(_folders(parent)) if parent else []
-    return next((each for each in found if not _is_of_this_process(each) and _is_private(each)), None)
+    """The folder of the process that has started this one, in which to write of runs; None if there is none."""
+    folders = (_folder(pid) for pid in (_parent(), os.getppid()) if pid)
+    return next((folder for folder in folders if _is_private(folder)), None)
 
 
 def is_shown_by_another() -> bool:
@@ -73,22 +60,24 @@ def is_shown_by_another() -> bool:
 
 def remove_if_orphaned(folder: Path) -> None:
     """Remove another process's folder if that process is gone, and has thus left it."""
-    pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-    if pid.isdecimal() and not exists(int(pid)):
+    pid = folder.name.rpartition("-")[2]
+    if pid.isdecimal() and not exists(int(pid)) and _is_private(folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_orphans() -> None:
-    for folder in _folders("*"):
-        remove_if_orphaned(folder)
+def remove_orphans() -> None:
+    """Remove the folders of processes that are gone; this may take a while where there are many files."""
+    with contextlib.suppress(OSError):  # there is no folder for such things
+        for folder in Path(tempfile.gettempdir()).glob(_name("*")):
+            remove_if_orphaned(folder)
 
 
-def _folders(pid: int | str) -> list[Path]:
-    """The folders that this process offers, or that all do where it is ``*``."""
-    try:
-        return [*Path(tempfile.gettempdir()).glob(f"{_PREFIX}{pid}-????????????????")]
-    except OSError:  # there is no folder for such things
-        return []
+def _folder(pid: int) -> Path:
+    return Path(tempfile.gettempdir(), _name(pid))
+
+
+def _name(pid: int | str) -> str:
+    return f"kbar-{os.getuid()}-{pid}" if hasattr(os, "getuid") else f"kbar-{pid}"
 
 
 def _parent() -> int | None:
@@ -99,14 +88,10 @@ def _parent() -> int | None:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether it is a folder of kbar's, which no other user can write to."""
+    """Whether it is a folder which no other user can write to."""
     try:
         found = folder.lstat()
     except OSError:  # the other process shows nothing any more
         return False
     is_private = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
-    return folder.name.startswith(_PREFIX) and stat.S_ISDIR(found.st_mode) and is_private
-
-
-def _is_of_this_process(folder: Path) -> bool:
-    return folder.name.startswith(f"{_PREFIX}{os.getpid()}-")
+    return stat.S_ISDIR(found.st_mode) and is_private

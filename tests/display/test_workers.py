@@ -23,8 +23,6 @@ from kbar.testing import FakeClock, VirtualTerminal
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where such folders are made, as long as the test runs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(owner, "_own", None)
-    monkeypatch.setenv(owner.VARIABLE, "")
     yield tmp_path
     owner.withdraw()
 
@@ -51,7 +49,6 @@ def test_a_worker_has_a_row_and_then_a_line(clock: FakeClock, folder: Path) -> N
     workers = Workers(time.time)
     (made,) = folder.iterdir()
     assert made.stat().st_mode & 0o777 == 0o700
-    assert os.environ[owner.VARIABLE] == str(made)
     workers._since = 0.0
     run_of_a_worker(clock, made / "1.jsonl", epochs=2, of=4)
     assert workers.look() == ()
@@ -64,7 +61,6 @@ def test_a_worker_has_a_row_and_then_a_line(clock: FakeClock, folder: Path) -> N
     assert [(line.path, line.done, line.outcome) for line in lines if line][-1] == ("worker 1 fit 3", 4, "done")
     workers.close()
     assert not [*folder.iterdir()]
-    assert owner.VARIABLE not in os.environ
 
 
 def test_what_was_over_before_is_not_shown(clock: FakeClock, folder: Path) -> None:
@@ -74,26 +70,25 @@ def test_what_was_over_before_is_not_shown(clock: FakeClock, folder: Path) -> No
     assert workers.beside(()) == ()
 
 
-def test_only_private_folders_of_other_processes_are_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    private, shared, foreign = (folder / f"kbar-{n}-0123456789abcdef" for n in (1, 2, "x"))
-    private.mkdir(0o700)
-    shared.mkdir()
-    shared.chmod(0o777)
-    for path, expected in [(private, private), (shared, None), (foreign, None), (folder, None)]:
-        monkeypatch.setenv(owner.VARIABLE, str(path))
-        assert owner.offered() == expected
-    own = folder / f"kbar-{os.getpid()}-0123456789abcdef"
-    own.mkdir(0o700)
-    monkeypatch.setenv(owner.VARIABLE, str(own))
+def test_only_a_private_folder_of_the_parent_is_used(folder: Path) -> None:
     assert owner.offered() is None
+    parents = folder / f"kbar-{os.getuid()}-{os.getppid()}"
+    parents.mkdir()
+    for mode, expected in [(0o777, None), (0o700, parents)]:
+        parents.chmod(mode)
+        assert owner.offered() == expected
+    assert owner.offer() is None, "this process is a worker itself"
 
 
-def test_folders_of_processes_that_are_gone_are_removed(folder: Path) -> None:
-    orphan, other = (folder / f"kbar-{pid}-0123456789abcdef" for pid in (2**22 + 1, os.getppid()))
-    orphan.mkdir()
-    other.mkdir()
-    assert owner.offer() is not None
+def test_what_a_killed_process_left_is_removed_and_its_number_used_again(folder: Path) -> None:
+    orphan, other, own = (folder / f"kbar-{os.getuid()}-{pid}" for pid in (2**22 + 1, 1, os.getpid()))
+    for path in (orphan, other, own):
+        path.mkdir(0o700)
+    owner.remove_orphans()
     assert (orphan.exists(), other.exists()) == (False, True)
+    assert owner.offer() == own
+    own.chmod(0o777)
+    assert owner.offer() is None
 
 
 def test_a_run_goes_on_where_no_folder_can_be_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +96,6 @@ def test_a_run_goes_on_where_no_folder_can_be_made(folder: Path, monkeypatch: py
     workers = Workers(time.time)
     assert workers.look() == ()
     workers.close()
-    assert os.environ[owner.VARIABLE] == ""
 
 
 PROGRAM = """
@@ -120,7 +114,7 @@ def train(n):
 if __name__ == "__main__":
     with kbar.stage("search", total=4, unit="trial") as search:
         %s
-    print("left:", glob.glob(tempfile.gettempdir() + "/kbar-*"), os.environ.get("KBAR_WORKERS"))
+    print("left:", glob.glob(tempfile.gettempdir() + "/kbar-*"))
 """
 POOLS = {
     "spawn": "for _ in ProcessPoolExecutor(2, mp.get_context('spawn')).map(train, range(4)): search.advance()",
@@ -163,7 +157,7 @@ def test_each_worker_of_a_pool_has_a_row(
     program.write_text(PROGRAM % POOLS[pool].strip())
     terminal = VirtualTerminal(columns=120, lines=20)
     assert terminal.run([sys.executable, str(program)]) == 0, terminal.text
-    assert "left: [] None" in terminal.text
+    assert "left: []" in terminal.text
     assert re.search(r"^search .*100%.*4/4", terminal.text, re.MULTILINE)
     lines = [line for line in terminal.text.splitlines() if line.startswith("worker")]
     assert sorted(line.split()[3] for line in lines) == ["0", "1", "2", "3"]  # each as "worker 1 trial 0   1.2s …"
@@ -189,7 +183,7 @@ def test_the_line_of_a_killed_worker_says_so_and_no_files_are_left_by_killed_pro
     program.write_text(PROGRAM % (kill % "").strip())
     assert terminal.run([sys.executable, str(program)]) == 0
     assert sorted("interrupted at" in line for line in terminal.text.splitlines() if "worker" in line) == [False, True]
-    assert "left: [] None" in terminal.text
+    assert "left: []" in terminal.text
     program.write_text(PROGRAM % (kill % "").replace("both[0].pid", "os.getpid()").strip())
     assert terminal.run([sys.executable, str(program)]) == -signal.SIGKILL
     until = time.monotonic() + 30
