@@ -28,6 +28,8 @@ def _exists_on_windows(pid: int) -> bool:
     # There, os.kill ends the process, whatever the signal.
     import ctypes
 
+    if not 0 < pid < 1 << 32:  # a log may say anything
+        return True
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined,unused-ignore]  # on Windows
     handle = kernel.OpenProcess(_SYNCHRONIZE, False, pid)
     if not handle:
