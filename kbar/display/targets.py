@@ -70,7 +70,8 @@ class Targets:
             wanted = options.targets(self._screen(stage) is not None)
             off = [r for r, _ in wanted if r.screen and self._keeps_off(r, stage)]
             wanted = [(r, throttle) for r, throttle in wanted if r not in off]
-            folder = offered() if off and not (stage.settings.hidden or any(map(_is_off, off))) else None
+            hidden = stage.settings.hidden or any(map(_is_off, off))
+            folder = offered(forked=self.silent) if off and not hidden else None
             if folder:  # another process shows this one's runs
                 from ..renderers.worker import WorkerLog
 

@@ -72,6 +72,12 @@ class Workers:
         self._wall = wall
         self._since = wall()
         self._folder = owner.offer()
+        # Here, and not when the first worker appears: a child that is forked while a thread imports a module can never
+        # import it itself. Nor at the top, as it takes some milliseconds.
+        from ..history import follow, run
+        from ..renderers import worker  # noqa: F401  # for forked children
+
+        self._records, self._follower, self._run = follow.records, follow.Follower, run.Run
         self._followers: dict[str, Follower] = {}
         self._runs: dict[tuple[int, str], _WorkerRun] = {}  # by process and `StageView.run`
         self._rows: tuple[StageView, ...] = ()
@@ -102,20 +108,16 @@ class Workers:
         except OSError:  # a cleaner of old files has removed it
             names = []
         for name in sorted({*names} | {*self._followers}):
-            from ..history.follow import Follower, records  # only where there are workers, as it costs time
-
             if name not in self._followers:
-                self._followers[name] = Follower(str(folder / name))
-            for record in records(self._followers[name].lines(), Counter(), name):
+                self._followers[name] = self._follower(str(folder / name))
+            for record in self._records(self._followers[name].lines(), Counter(), name):
                 if record.stage and record.time >= self._since:
                     yield record, name
 
     def _take(self, record: Record, source: str, now: float) -> Iterator[Event]:
         key = (record.pid, record.run)
         if key not in self._runs:
-            from ..history.run import Run
-
-            self._runs[key] = _WorkerRun(Run(record, source), self._number(record.pid), next_key())
+            self._runs[key] = _WorkerRun(self._run(record, source), self._number(record.pid), next_key())
         worker = self._runs[key]
         event = worker.run.take(record, now)
         if worker.run.outcome:

@@ -36,9 +36,13 @@ def withdraw() -> None:
     shutil.rmtree(_folder(os.getpid()), ignore_errors=True)
 
 
-def offered() -> Path | None:
-    """The folder of the process that has started this one, in which to write of runs; None if there is none."""
-    folders = (_folder(pid) for pid in (_parent(), os.getppid()) if pid)
+def offered(*, forked: bool = False) -> Path | None:
+    """The folder of the process that has started this one, in which to write of runs; None if there is none.
+
+    Args:
+        forked: whether this one is a copy of that process. Only multiprocessing then makes it a worker.
+    """
+    folders = (_folder(pid) for pid in (_parent(), 0 if forked else os.getppid()) if pid)
     return next((folder for folder in folders if _is_private(folder)), None)
 
 
