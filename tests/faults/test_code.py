@@ -165,14 +165,14 @@ def test_a_helper_that_is_forked_off_keeps_no_pipe_open(trials: Trials, renderer
                     if os.fork() == 0:
                         null = os.open(os.devnull, os.O_RDWR)
                         for n in range(3): os.dup2(null, n)
-                        time.sleep(5)
+                        time.sleep(40)
                         os._exit(0)
 """
     began = time.monotonic()
     process = trials.started(trouble.strip(), renderer, stdout=subprocess.PIPE)
     assert process.stdout
     process.stdout.read()
-    assert time.monotonic() < began + 4
+    assert time.monotonic() < began + 30  # the helper is there for longer
     assert process.wait() == 0
 
 
