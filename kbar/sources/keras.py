@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from ..core.outcome import outcome_of
 from ..core.settings import Leave
 from ..core.throttle import ThrottleSpec
 from ..options import MetricsSpec, Options, RendererSpec, options_of
-from ..system.warnings import failure
+from ..system.warnings import harmless
 from . import arguments, packages
 from .arguments import PerUnit
 from .calls import batch_size, callback_list, steps, validation_data
@@ -22,20 +21,7 @@ from .runs import Runs
 
 packages.load()
 _KerasBar: Any = packages.progress_bars()[0]
-_F = TypeVar("_F", bound=Callable[..., None])
-
-
-def _harmless(hook: _F) -> _F:
-    """Report what goes wrong in a hook as a warning; the training goes on."""
-
-    @functools.wraps(hook)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        try:
-            hook(*args, **kwargs)
-        except Exception as error:
-            failure("kbar missed an event", error)
-
-    return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
+_harmless = harmless("kbar missed an event")
 
 
 class ProgressBar(_KerasBar):
@@ -266,7 +252,7 @@ def _computes_on_accelerator() -> bool:
 
 
 def _model(bar: ProgressBar) -> Any:
-    """The model whose method calls the running hook; None if nobody knows."""
+    """The model whose method calls the running hook; None if that is not known."""
     found = callback_list()
     holder = found[0] if found else bar
     model = getattr(holder, "_model", None)  # on JAX, asking for `model` moves the state of the training to the model
@@ -289,7 +275,7 @@ def _later_callbacks_add_logs(bar: ProgressBar) -> bool:
     found = callback_list()
     callbacks = list(getattr(found[0], "callbacks", ())) if found else []
     if not any(callback is bar for callback in callbacks):
-        return True  # nobody knows
+        return True  # that is not known
     while callbacks.pop(0) is not bar:
         pass
     adds_nothing = [

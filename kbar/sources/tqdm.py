@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from types import FrameType, ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from ..core.outcome import outcome_of
 from ..core.snapshot import Outcome
@@ -19,11 +19,11 @@ from ..display.process import current
 from ..options import Options
 from ..system.imports import AfterImport
 from ..system.replaced import Replacement
-from ..system.warnings import failure, warn
+from ..system.warnings import harmless, warn
 from .iteration import end
 from .stages import end_block
 
-_F = TypeVar("_F", bound=Callable[..., None])
+_harmless = harmless("kbar missed a change of tqdm's bar")
 _BAR = "_kbar_bar"  # the attribute of a tqdm bar that is shown by kbar
 _FILE, _DISABLE = 4, 10  # the positions of these arguments of tqdm, without `self`
 
@@ -63,7 +63,7 @@ class TqdmBars:
                 vars(bar).pop(_BAR).release(bar)
 
     def _at_exit(self) -> None:
-        """Show the last state of bars that nobody has closed."""
+        """Show the last state of bars that were not closed."""
         for bar in list(self._shown):
             if not bar.disable:
                 vars(bar)[_BAR].update(bar, begins=False)
@@ -188,19 +188,6 @@ def _reset(original: Any) -> Any:
         original(bar, total=total)
 
     return reset
-
-
-def _harmless(method: _F) -> _F:
-    """Report what goes wrong as a warning; the loop goes on."""
-
-    @functools.wraps(method)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        try:
-            method(*args, **kwargs)
-        except Exception as error:
-            failure("kbar missed a change of tqdm's bar", error)
-
-    return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
 
 
 class TqdmBar:

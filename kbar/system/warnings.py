@@ -14,13 +14,15 @@ import threading
 import traceback
 import warnings
 from collections import deque
+from collections.abc import Callable
 from types import CodeType, FunctionType, MethodType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from .descriptor import file_behind
 
+_F = TypeVar("_F", bound=Callable[..., None])
 _LIMIT = 100  # warnings that are kept while they cannot be issued or written
-_WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, if nobody has replaced it
+_WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, unless it was replaced
 
 _known: set[str] = set()  # the warnings of this run
 _pending: deque[str] = deque(maxlen=_LIMIT)  # those that are still to be issued
@@ -177,6 +179,22 @@ def failure(what: str, error: BaseException) -> None:
     where = f" ({at[0].filename}:{at[0].lineno})" if at else ""
     why = "".join(c if c.isprintable() else " " for c in text_of(error)[:500])
     warn(f"{what}: {type(error).__name__}: {why}{where}. The run goes on.")
+
+
+def harmless(what: str) -> Callable[[_F], _F]:
+    """Make a method warn that `what` failed in place of raising an exception."""
+
+    def guarding(method: _F) -> _F:
+        @functools.wraps(method)
+        def guarded(*args: Any, **kwargs: Any) -> None:
+            try:
+                method(*args, **kwargs)
+            except Exception as error:
+                failure(what, error)
+
+        return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
+
+    return guarding
 
 
 def _after_fork() -> None:
