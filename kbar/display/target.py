@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..core.metrics import fetched
-from ..core.snapshot import Snapshot, StageView
+from ..core.snapshot import Event, Snapshot, StageView
 from ..core.stage import Stage
 from ..core.throttle import Throttle, Tick
 from ..renderers import Renderer
@@ -18,10 +18,10 @@ from .guard import Guard
 from .pause import is_free
 from .schedule import Schedule
 from .thread import DrawingThread
-from .workers import Workers
 
 if TYPE_CHECKING:
     from .display import Display
+    from .workers import Workers
 
 _HELD = 0.1  # seconds until a target looks again whether it may draw
 _LOOK = 1.0  # seconds until it looks again for lines of workers
@@ -104,6 +104,10 @@ class Target:
         """Open the renderer."""
         try:
             if self.shows_workers:
+                # Not at the top, as it takes some milliseconds; and not later, by the drawing thread: a child that is
+                # forked while a thread imports a module can never import it itself.
+                from .workers import Workers
+
                 self._workers = Workers(self._display.wall)
             self._guard.call(self.renderer.open)
         finally:
@@ -181,11 +185,9 @@ class Target:
             ticks = self._ticks(self._display.stages.as_of_now(), now)
         due = [stage for stage, tick in ticks.items() if self.schedule.is_due(tick)]
         if self.renderer.live:
-            snapshot = self._frame(list(ticks), now) if due or self.events or ended else None
+            snapshot = self._frame(list(ticks), now, ended) if due or self.events or ended else None
         else:
-            snapshot = self._lines(due)
-        if ended:
-            snapshot = Snapshot(snapshot.stages if snapshot else (), (*ended, *(snapshot.events if snapshot else ())))
+            snapshot = self._lines(due, ended)
         if snapshot:
             self._draw(snapshot)
 
@@ -198,21 +200,22 @@ class Target:
         inner = any(not child.outcome and self.draws(child) for child in stage.children)
         return stage.outcome is None and not inner and self.receives(stage)
 
-    def _frame(self, leaves: list[Stage], now: float) -> Snapshot:
-        """All stages as they are, with the events since the last frame."""
+    def _frame(self, leaves: list[Stage], now: float, ended: tuple[Event, ...]) -> Snapshot:
+        """All stages as they are, with the ends of workers' runs and the events since the last frame."""
         with self._display.lock:
             self.schedule.note_frame(leaves, now)
-            if self.final is not None:
-                return Snapshot(self.final, self.events.take())
-            views = self._display.stages.views(self.draws)
-            return Snapshot(self._workers.beside(views) if self._workers else views, self.events.take())
+            views = self.final
+            if views is None:
+                views = self._display.stages.views(self.draws)
+                views = self._workers.beside(views) if self._workers else views
+            return Snapshot(views, (*ended, *self.events.take()))
 
-    def _lines(self, due: list[Stage]) -> Snapshot | None:
+    def _lines(self, due: list[Stage], ended: tuple[Event, ...]) -> Snapshot | None:
         """The events that have a line, with one for each stage that is `due`; None if there are none."""
         with self._display.lock:
             for stage in due:
                 self._display.stages.post_line(self, stage)
-            events = self.events.take()
+            events = (*ended, *self.events.take())
         for stage in due:
             self._display.stages.set_next_due(stage)
         return Snapshot((), events) if events else None

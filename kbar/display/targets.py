@@ -68,11 +68,13 @@ class Targets:
         """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
             wanted = options.targets(self._screen(stage) is not None)
-            off = [r for r, _ in wanted if r.screen and self._keeps_off(r, stage)]
-            wanted = [(r, throttle) for r, throttle in wanted if r not in off]
-            hidden = stage.settings.hidden or any(map(_is_off, off))
-            folder = offered(forked=self.silent) if off and not hidden else None
-            if folder:  # another process shows this one's runs
+            hidden = stage.settings.hidden
+            wanted = [(r, throttle) for r, throttle in wanted if not (r.screen and (hidden or _is_off(r)))]
+            on_screen = any(r.screen for r, _ in wanted)
+            elsewhere = on_screen and not self._may_use_the_screen()
+            if elsewhere:
+                wanted = [(r, throttle) for r, throttle in wanted if not r.screen]
+            if elsewhere and (folder := offered(forked=self.silent)):  # another process shows this one's runs
                 from ..renderers.worker import WorkerLog
 
                 wanted.append((log := WorkerLog(folder), log.default_throttle))
@@ -115,11 +117,9 @@ class Targets:
         self._open.append(Target(self._display, renderer, throttle, stages, shows_workers, self._thread))
         return self._open[-1]
 
-    def _keeps_off(self, renderer: Renderer, stage: Stage) -> bool:
-        """Whether `renderer` must not show `stage` on the screen. The lock is not held, as this may issue a warning."""
-        if self.silent or stage.settings.hidden or _is_off(renderer) or serves_a_pool() or is_shown_by_another():
-            return True
-        return not may_use_the_screen()
+    def _may_use_the_screen(self) -> bool:
+        """Whether the screen is this process's. The lock is not held, as this may issue a warning."""
+        return not (self.silent or serves_a_pool() or is_shown_by_another()) and may_use_the_screen()
 
     def _screen(self, stage: Stage) -> Renderer | None:
         """The renderer that draws `stage` on the screen, None if there is none."""
@@ -145,7 +145,7 @@ class Targets:
                 self._input.remove()
 
     def release_streams(self) -> None:
-        """Give back all streams, and `input`. This takes no lock, which nobody would release in a forked child."""
+        """Give back all streams, and `input`. This takes no lock: in a forked child, it would never be released."""
         self._prints.release(set(), listening=False)
         self._input.remove()
 

@@ -8,18 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core.snapshot import Event, StageView
 from ..core.stage import next_key
 from ..core.text import count
+from ..history.follow import Follower, records
+from ..history.read import Record
+from ..history.run import Run
+from ..renderers.worker import WorkerLog as _WorkerLog  # noqa: F401  # forked children may be unable to import it
 from ..system import owner
-
-if TYPE_CHECKING:
-    from ..history.follow import Follower
-    from ..history.read import Record
-    from ..history.run import Run
-
 
 _tidied: set[int] = set()  # processes that have looked for what killed ones have left: this one, if it has
 
@@ -72,12 +69,6 @@ class Workers:
         self._wall = wall
         self._since = wall()
         self._folder = owner.offer()
-        # Here, and not when the first worker appears: a child that is forked while a thread imports a module can never
-        # import it itself. Nor at the top, as it takes some milliseconds.
-        from ..history import follow, run
-        from ..renderers import worker  # noqa: F401  # for forked children
-
-        self._records, self._follower, self._run = follow.records, follow.Follower, run.Run
         self._followers: dict[str, Follower] = {}
         self._runs: dict[tuple[int, str], _WorkerRun] = {}  # by process and `StageView.run`
         self._rows: tuple[StageView, ...] = ()
@@ -109,15 +100,15 @@ class Workers:
             names = []
         for name in sorted({*names} | {*self._followers}):
             if name not in self._followers:
-                self._followers[name] = self._follower(str(folder / name))
-            for record in self._records(self._followers[name].lines(), Counter(), name):
+                self._followers[name] = Follower(str(folder / name))
+            for record in records(self._followers[name].lines(), Counter(), name):
                 if record.stage and record.time >= self._since:
                     yield record, name
 
     def _take(self, record: Record, source: str, now: float) -> Iterator[Event]:
         key = (record.pid, record.run)
         if key not in self._runs:
-            self._runs[key] = _WorkerRun(self._run(record, source), self._number(record.pid), next_key())
+            self._runs[key] = _WorkerRun(Run(record, source), self._number(record.pid), next_key())
         worker = self._runs[key]
         event = worker.run.take(record, now)
         if worker.run.outcome:
