@@ -19,8 +19,7 @@ from .snapshot import Outcome, StageView
 from .text import clean
 from .tree import Node
 
-_keys = itertools.count(1)
-next_key = _keys.__next__
+next_key = itertools.count(1).__next__
 """The next `StageView.key` of this process."""
 
 _DEFAULT = Settings()

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from ..core.snapshot import Snapshot
 from ..core.throttle import Throttle, every
+from ..system.logfile import APPEND
 from ..system.owner import remove_if_orphaned
 from ..system.worker import this_worker
 from .jsonl import JsonLinesRenderer
@@ -36,8 +37,7 @@ class WorkerLog(JsonLinesRenderer):
         """Begin a run."""
         self._worker = this_worker()
         with contextlib.suppress(OSError):
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-            self._file = os.open(self._folder / f"{os.getpid()}.jsonl", flags, 0o600)
+            self._file = os.open(self._folder / f"{os.getpid()}.jsonl", APPEND, 0o600)
         _at_exit(self._folder, os.getpid())
 
     def draw(self, snapshot: Snapshot) -> None:
@@ -48,7 +48,7 @@ class WorkerLog(JsonLinesRenderer):
                 os.write(self._file, text.encode("utf-8", "replace"))
 
     def close(self) -> None:
-        """End the run; remove the folder if nobody is left to do so."""
+        """End the run; remove the folder if its owner is gone."""
         super().close()
         file, self._file = self._file, None
         if file is not None:

@@ -19,9 +19,10 @@ PLACEHOLDERS = ("rank", "pid", "host", "time")
 """The names that a path may hold in braces."""
 
 _RETRY = 60.0  # seconds after which a file that failed is tried again
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-_FLAGS |= getattr(os, "O_BINARY", 0)  # Windows would make \r\n of \n
-_FLAGS |= getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader must not block
+APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+APPEND |= getattr(os, "O_BINARY", 0)  # Windows would make \r\n of \n
+APPEND |= getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader must not block
+"""The flags by which a file is opened that whole lines are appended to."""
 
 
 def placeholders(path: str) -> set[str]:
@@ -137,7 +138,7 @@ class LogFile:
             self._release()
         if not self._opened:  # a folder that has vanished since may have been removed on purpose
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-        self._file = file = Descriptor(os.open(self.path, _FLAGS, 0o666))
+        self._file = file = Descriptor(os.open(self.path, APPEND, 0o666))
         self._opened = True
         found = os.fstat(file.number)
         if not stat.S_ISREG(found.st_mode) and os.path.islink(self.path):
