@@ -50,8 +50,8 @@ class Logged:
     def log(self, metrics: Mapping[str, object], now: float, report: Report, *, soon: bool = False) -> None:
         """Record `metrics` at time `now` (s); on the thread that computed them.
 
-        `soon` says that they will be drawn soon, so that there is no need to wait for somebody to ask. `report` gets a
-        warning for each metric that is no number.
+        `soon` says that they will be drawn soon, so that there is no need to wait until they are asked for.
+        `report` gets a warning for each metric that is no number.
         """
         self.values.update(metrics)
         if (soon or self._asked) and now >= self._fetched_at + self._PERIOD:

@@ -92,7 +92,7 @@ def detached(value: Any) -> Any:
 
 
 def is_deleted(value: Any) -> bool:
-    """Whether a JAX array has been deleted, or donated to a function: its memory is somebody else's then."""
+    """Whether a JAX array has been deleted, or donated to a function: its memory then belongs to something else."""
     try:
         return bool(value.is_deleted())
     except Exception:  # all others have no such question

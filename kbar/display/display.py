@@ -190,7 +190,7 @@ class Display:
         self.wake()
         self.targets.wait(with_lines=False)
 
-    # Endings that nobody reported.
+    # Endings without a report.
 
     def notice(self) -> None:
         """Record that the owner of some stage may have ended. This takes no lock and never waits."""

@@ -18,7 +18,7 @@ _BURST = 0.03  # seconds for which further wakings are awaited, to answer all by
 def is_held(lock: threading.RLock) -> bool:
     """Whether the thread that asks holds `lock`."""
     try:
-        threading.Condition(lock).notify()  # there is nobody to notify, but it raises where the lock is not held
+        threading.Condition(lock).notify()  # no thread waits for it, but it raises where the lock is not held
     except RuntimeError:
         return False
     return True

@@ -27,7 +27,7 @@ class Renderer(ABC):
         captures: whether it wants to be told what others print, as `Message` events.
         place: the file it writes to, if two renderers of a run that write there are to be one.
         output: the stream it writes to, while it is open, if what others print there is to be kept apart.
-        default_throttle: when to draw between a stage's beginning and end, if nobody says.
+        default_throttle: when to draw between a stage's beginning and end, unless a throttle is given.
 
     Args:
         throttle: when to draw; it wins over the run's `throttle=`.

@@ -57,7 +57,7 @@ class Waits:
     """How long a loop has waited for its items; all times are seconds.
 
     Attributes:
-        asked: when the loop asked for the item it waits for; None if it does not wait, or nobody read the clock.
+        asked: when the loop asked for the item it waits for; None if it does not wait, or the clock was not read.
         total: the sum of the waits that are over.
     """
 

@@ -137,7 +137,7 @@ class LeftLoop:
         if future is not None and future.done():
             if future.cancelled():
                 return None if self.by_break else "interrupted"
-            stored = getattr(future, "_exception", None)  # exception() would say that somebody has seen it
+            stored = getattr(future, "_exception", None)  # exception() would mark it as seen
         return next((found for mark in self._marks if (found := mark.outcome(stored))), None)
 
 

@@ -127,7 +127,7 @@ class Block(Labelled):
 
 
 class _Lifetime:
-    """The owner of a block's stage: the stage ends when nobody refers to the block any more."""
+    """The owner of a block's stage: the stage ends when nothing refers to the block any more."""
 
     def __init__(self, block: Block) -> None:
         self._block = weakref.ref(block, lambda _: current().notice())

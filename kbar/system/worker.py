@@ -46,7 +46,7 @@ class Worker:
     """One of the processes that train together; ranks count from 0.
 
     Attributes:
-        variable: the variable of a launcher that the rank is from; "" if the user or a framework says it, or nobody.
+        variable: the variable of a launcher that the rank is from; "" if it is not from one.
             Processes that a launcher starts together need not train together.
     """
 
