@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import struct
+import sys
 import termios
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def attached(columns: int, lines: int) -> Iterator[int]:
     """The terminal's descriptor; what is written to it is read and dropped."""
+    if sys.platform == "win32":
+        raise OSError("Windows has no pseudo-terminals")
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 

@@ -32,6 +32,8 @@ COLUMNS = ("batches", "fits", "threads", "drawing", "files", "hook", "end", "exi
 
 def resident() -> int:
     """KiB of memory that this process holds."""
+    if sys.platform == "win32":
+        raise OSError("Windows has no /proc")
     gc.collect()
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024

@@ -68,6 +68,8 @@ def memory(items: int) -> float:
     """By how many MB a loop of so many iterations raises the most memory this process ever had."""
     import kbar
 
+    if sys.platform == "win32":
+        raise OSError("Windows has no getrusage")
     seconds(kbar.track(range(1000), renderer="rich"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds(kbar.track(range(items), renderer="rich"))

@@ -27,6 +27,7 @@ from .renderers import check, create, names
 from .renderers.jsonl import is_unicode
 from .sources.install import install
 from .sources.loops import loop
+from .system.portable import is_closed_pipe
 
 if TYPE_CHECKING:
     from .history.show import Summary
@@ -218,10 +219,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader has closed the pipe, and Python must not write there again when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13
     except OSError as error:
+        if is_closed_pipe(error):  # Python must not write there again when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + 13
         _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return 1
     except KeyboardInterrupt:

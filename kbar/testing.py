@@ -8,6 +8,7 @@ import io
 import os
 import select
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -126,8 +127,8 @@ class RecordingRenderer(Renderer):
 class VirtualTerminal(io.TextIOBase):
     """A terminal whose screen can be read: a stream to pass as a renderer's `file`.
 
-    What is written goes to an emulator (``pyte``, part of the ``test`` extra); the size is a
-    real pseudo-terminal's, so that it is asked for as any terminal's is.
+    What is written goes to an emulator (``pyte``, part of the ``test`` extra). Where the system has
+    pseudo-terminals, the size is that of a real one, so that it is asked for as any terminal's is.
 
     Args:
         columns, lines: its size in characters.
@@ -143,7 +144,9 @@ class VirtualTerminal(io.TextIOBase):
                     super().draw(character)
 
         self._encoding = encoding
-        self._master, self._slave = os.openpty()
+        self._master = self._slave = -1
+        if sys.platform != "win32" and hasattr(os, "openpty"):
+            self._master, self._slave = os.openpty()
         self.screen = Screen(columns, lines, history=10_000, ratio=0.5)
         self._stream = pyte.Stream(self.screen)
         self.received: list[str] = []
@@ -156,12 +159,18 @@ class VirtualTerminal(io.TextIOBase):
 
     def resize(self, columns: int, lines: int = 24) -> None:
         """Change the size; 0 columns are reported as such."""
-        import fcntl
-        import struct
-        import termios
+        self.terminal_size = os.terminal_size((columns, lines))
+        if sys.platform != "win32" and self._has_descriptor:
+            import fcntl
+            import struct
+            import termios
 
-        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+            fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.screen.resize(lines, columns or 80)
+
+    @property
+    def _has_descriptor(self) -> bool:
+        return self._slave >= 0
 
     def write(self, text: str) -> int:
         """Show `text`; a newline returns the carriage as a terminal's driver makes it."""
@@ -182,11 +191,15 @@ class VirtualTerminal(io.TextIOBase):
             command: the program and its arguments.
             on_change: called with the seconds since the start whenever something was written.
             env: what to add to the environment.
+
+        Raises:
+            OSError: if the system has no pseudo-terminals, as Windows.
         """
+        slave = self.fileno()
         started = time.monotonic()
         surroundings = {**os.environ, "TERM": "xterm-256color", **(env or {})}
         process = subprocess.Popen(
-            command, stdin=self._slave, stdout=self._slave, stderr=self._slave, env=surroundings, start_new_session=True
+            command, stdin=slave, stdout=slave, stderr=slave, env=surroundings, start_new_session=True
         )
         decoder = codecs.getincrementaldecoder(self._encoding)("replace")
         while True:
@@ -197,10 +210,16 @@ class VirtualTerminal(io.TextIOBase):
                 self._stream.feed(text)
                 on_change(time.monotonic() - started)
             elif process.poll() is not None:
-                return process.returncode
+                return int(process.returncode)
 
     def fileno(self) -> int:
-        """The pseudo-terminal's descriptor."""
+        """The pseudo-terminal's descriptor.
+
+        Raises:
+            OSError: if the system has no pseudo-terminals.
+        """
+        if not self._has_descriptor:
+            raise io.UnsupportedOperation("there are no pseudo-terminals on this system")
         return self._slave
 
     def isatty(self) -> bool:
@@ -214,7 +233,7 @@ class VirtualTerminal(io.TextIOBase):
 
     def close(self) -> None:
         """Close the pseudo-terminal."""
-        if not self.closed:
+        if self._has_descriptor and not self.closed:
             os.close(self._master)
             os.close(self._slave)
         super().close()

@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, settings
 from kbar.system import warnings
 from kbar.testing import FakeClock, RecordingRenderer, fake_clock
 
+from .helpers import has
+
 # `--hypothesis-profile=thorough` looks at more examples.
 for profile, max_examples in (("quick", 25), ("thorough", 150)):
     settings.register_profile(
@@ -26,6 +28,16 @@ for profile, max_examples in (("quick", 25), ("thorough", 150)):
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 settings.load_profile("quick")
+
+
+collect_ignore = [] if has("openpty") else ["faults"]  # each test there needs a pseudo-terminal, a signal or a fork
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            if not has(name):
+                pytest.skip(f"there is no {name} on this system")
 
 
 @pytest.fixture(autouse=True)
@@ -50,13 +62,14 @@ def _slow_means_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
             while caller.f_globals["__name__"] == "subprocess" and caller.f_back:
                 caller = caller.f_back
             if caller.f_globals["__name__"].startswith(("tests.", "kbar.testing")):
-                pytest.fail(f"a test that calls {function.__name__} is to be marked slow")
+                pytest.fail(f"a test that calls {function.__qualname__} is to be marked slow")
             return function(*args, **options)
 
         return call
 
-    monkeypatch.setattr(subprocess, "Popen", only_for_others(subprocess.Popen))
-    monkeypatch.setattr(os, "fork", only_for_others(os.fork))
+    monkeypatch.setattr(subprocess.Popen, "__init__", only_for_others(subprocess.Popen.__init__))
+    if hasattr(os, "fork"):
+        monkeypatch.setattr(os, "fork", only_for_others(os.fork))
     monkeypatch.setattr(time, "sleep", only_for_others(time.sleep))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +34,15 @@ class Lines(RecordingRenderer):
     def positions(self) -> list[int]:
         """The positions that its progress lines give."""
         return [e.stage.done for e in self.events if e.kind == "progress"]
+
+
+def has(name: str) -> bool:
+    """Whether the system has a device, a signal, a function of `os`, or a module."""
+    if name.startswith("/"):
+        return os.path.exists(name)
+    if name.startswith("SIG"):
+        return hasattr(signal, name)
+    return hasattr(os, name) or (name in sys.stdlib_module_names and importlib.util.find_spec(name) is not None)
 
 
 def begin(renderer: Any, label: str = "train", total: int | None = 100, **options: Any) -> Stage:

@@ -17,7 +17,7 @@ from ..options import Options
 from ..renderers import Renderer
 from ..system.owner import is_shown_by_another, offered
 from ..system.warnings import failure, warn
-from ..system.worker import may_use_the_screen, serves_a_pool
+from ..system.worker import imports_main, may_use_the_screen, serves_a_pool
 from .pause import InputPauses, paused
 from .prints import Prints
 from .target import Target
@@ -68,7 +68,7 @@ class Targets:
         """Open the targets that `options` want for `stage`. The lock is not held, as renderers may be the user's."""
         try:
             wanted = options.targets(self._screen(stage) is not None)
-            hidden = stage.settings.hidden
+            hidden = stage.settings.hidden or imports_main()
             wanted = [(r, throttle) for r, throttle in wanted if not (r.screen and (hidden or _is_off(r)))]
             on_screen = any(r.screen for r, _ in wanted)
             elsewhere = on_screen and not self._may_use_the_screen()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..system.portable import block_signals
 from ..system.warnings import failure
 
 # Signals that a fault of a thread sends to this very thread.
@@ -95,9 +96,7 @@ class DrawingThread:
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        if hasattr(signal, "pthread_sigmask"):
-            # Signals are for the threads of the program, which may wait for them or have blocked them.
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN)
+        block_signals(but=_OWN)  # they are for the threads of the program, which may wait for them or have blocked them
         while not self._over:
             try:
                 seconds = self._step()

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from ..renderers.jsonl import LONGEST
+from ..system.portable import open_file
 from .read import Record, read
 
 _TAIL = 1 << 18  # bytes at the end of a file that are read of what it holds at first
@@ -73,7 +74,7 @@ class Follower:
 def _open(path: str) -> IO[bytes]:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "not a regular file, whose end can be watched", path)
-    return open(path, "rb")
+    return open(path, "rb", opener=open_file)
 
 
 def records(lines: Iterable[bytes], skipped: Counter[str], name: str) -> Iterator[Record]:
@@ -96,5 +97,5 @@ def recorded(path: str, skipped: Counter[str]) -> Iterator[Record]:
     Raises:
         OSError: if it cannot be read.
     """
-    with open(0 if path == "-" else path, "rb") as file:
+    with open(0, "rb") if path == "-" else open(path, "rb", opener=open_file) as file:
         yield from records(iter(lambda: file.readline(LONGEST + 1), b""), skipped, path)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.pacing import Countdown, Pacer
 from ..core.snapshot import Event, EventKind, Outcome, StageView
-from ..core.text import duration
+from ..core.text import clean, duration
 from ..core.tree import Node
-from ..system.processes import exists
+from ..system.portable import host_name, process_exists
 from .read import Record
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class Run:
 
     def may_run(self) -> bool:
         """Whether its process may still exist; always True on another host, where this cannot be checked."""
-        return self.latest.host != platform.node() or exists(self.latest.pid)
+        return self.latest.host != clean(host_name()) or process_exists(self.latest.pid)
 
     def silence(self, now: float) -> float:
         """Seconds since the latest line; 0 if they are too few to mean anything, or if the run is over."""

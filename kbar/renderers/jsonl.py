@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ..core.scalars import Plain, plain
@@ -28,7 +28,8 @@ _ASCII_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators
 
 def time_text(time: float, precision: str = "milliseconds") -> str:
     """Seconds since the Unix epoch as ISO 8601, in local time with its offset."""
-    return datetime.fromtimestamp(time).astimezone().isoformat(timespec=precision)
+    # By way of UTC, as Windows knows no offset of the first day of 1970, where a computer without a clock begins.
+    return datetime.fromtimestamp(time, timezone.utc).astimezone().isoformat(timespec=precision)
 
 
 # The keys of a stage, and the attribute of a `StageView` that each is taken from.

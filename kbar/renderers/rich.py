@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from ..core.throttle import ThrottleSpec
+from ..system.environment import understands_escapes
 from .bars import BarRenderer
 from .layout import Row
 
@@ -32,7 +33,15 @@ class RichRenderer(BarRenderer):
         super().open()
         assert self.output is not None
         stream: Any = _Unwritten(self.output.stream)
-        self._console = Console(file=stream, force_jupyter=False, markup=False, emoji=False, highlight=False)
+        self._console = Console(
+            file=stream,
+            color_system="auto" if understands_escapes(stream) else None,
+            legacy_windows=False,  # such a console gets no bars while they move, as it understands no escape sequences
+            force_jupyter=False,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
 
     def bar_lines(self, bars: Sequence[Row], width: int) -> list[str]:
         """Each bar as rich draws it."""

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from ..core.snapshot import Snapshot
 from ..core.throttle import Throttle, every
-from ..system.logfile import APPEND
 from ..system.owner import remove_if_orphaned
+from ..system.portable import append_flags, appending, open_file
 from ..system.worker import this_worker
 from .jsonl import JsonLinesRenderer
 
@@ -37,14 +37,14 @@ class WorkerLog(JsonLinesRenderer):
         """Begin a run."""
         self._worker = this_worker()
         with contextlib.suppress(OSError):
-            self._file = os.open(self._folder / f"{os.getpid()}.jsonl", APPEND, 0o600)
+            self._file = open_file(str(self._folder / f"{os.getpid()}.jsonl"), append_flags(), 0o600)
         _at_exit(self._folder, os.getpid())
 
     def draw(self, snapshot: Snapshot) -> None:
         """Write the lines."""
         text = "".join(f"{line}\n" for event in snapshot.events if (line := self.line(event)))
         if self._file is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), appending(self._file):
                 os.write(self._file, text.encode("utf-8", "replace"))
 
     def close(self) -> None:

@@ -6,32 +6,37 @@ import contextlib
 import errno
 import io
 import os
+import stat
 import weakref
 
+from .portable import writer
+
 FileId = tuple[int, int]
-"""Device and inode, which identify a file."""
+"""Device and inode, which identify a file. Where there are no inodes, a negative number says of which kind it is."""
 
 
 def file_id(file: int | str) -> FileId | None:
-    """The file that a descriptor leads to, or that is at a path; None if there is none, or the system cannot tell."""
-    found = _identity(file)
-    return found if found and found[1] else None
-
-
-def _identity(file: int | str) -> FileId | None:
-    """What is known of the file; the inode is 0 on file systems that have none, such as some of networks."""
+    """The file that a descriptor leads to, or that is at a path; None if there is none."""
     try:
         found = os.stat(file)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino or -stat.S_IFMT(found.st_mode)
+
+
+def is_certain(file: FileId) -> bool:
+    """Whether no other file has this id. Network drives, and pipes and consoles on Windows, may have no inodes."""
+    return file[1] > 0
+
+
+_RAW = (io.FileIO, getattr(io, "_WindowsConsoleIO", io.FileIO))
 
 
 def file_behind(stream: object) -> io.FileIO | None:
     """The file that a text stream writes to if it is as Python opens one; None for any other object."""
     buffer = getattr(stream, "buffer", None)
     file = getattr(buffer, "raw", buffer)  # with `python -u` there is no buffer
-    return file if type(stream) is io.TextIOWrapper and type(file) is io.FileIO else None
+    return file if type(stream) is io.TextIOWrapper and type(file) in _RAW else None
 
 
 class Descriptor:
@@ -48,13 +53,14 @@ class Descriptor:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.file = _identity(number)
+        self.file = file_id(number)
+        self._write = writer(number)
         _all.add(self)
 
     @property
     def ours(self) -> bool:
         """Whether the number still leads to that file."""
-        return self.file is not None and _identity(self.number) == self.file
+        return self.file is not None and file_id(self.number) == self.file
 
     def write(self, data: bytes) -> int:
         """Write to that file; return the number of bytes written.
@@ -64,7 +70,7 @@ class Descriptor:
         """
         if not self.ours:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        return os.write(self.number, data)
+        return self._write(data)
 
     def close(self) -> None:
         """Close the descriptor, unless other code has.

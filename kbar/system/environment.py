@@ -8,9 +8,12 @@ import sys
 import threading
 from typing import IO, Any, Literal
 
-from .descriptor import FileId, file_id
+from .descriptor import FileId, file_id, is_certain
+from .portable import enable_escapes, is_console, names_no_terminal
 
 Surface = Literal["terminal", "notebook", "plain"]
+
+_CONSOLE: FileId = (0, 0)  # on Windows, each process has one at most
 
 
 def surface(stream: IO[str] | None) -> Surface:
@@ -20,9 +23,18 @@ def surface(stream: IO[str] | None) -> Surface:
     if os.environ.get("TERM") in ("dumb", "unknown") or _in_command_of_a_cell():
         return "plain"
     try:
-        return "terminal" if stream is not None and stream.isatty() else "plain"
+        return "terminal" if stream is not None and stream.isatty() and understands_escapes(stream) else "plain"
     except Exception:  # it only has write(), is closed, or fails in some other way
         return "plain"
+
+
+def understands_escapes(stream: IO[str]) -> bool:
+    """Whether what `stream` leads to would understand escape sequences if it is a terminal."""
+    try:
+        number = stream.fileno()
+    except Exception:  # an object of the user's, which shows text by its own means
+        return True
+    return enable_escapes(number)
 
 
 def cell() -> object:
@@ -67,6 +79,9 @@ def place(stream: IO[str] | None) -> FileId | int | None:
     """The file that `stream` leads to; its own id where it does not say; None if it may be any terminal."""
     try:
         descriptor = stream.fileno()  # type: ignore[union-attr]  # None is what except is for
-        return None if os.isatty(descriptor) and os.ttyname(descriptor) == "/dev/tty" else file_id(descriptor)
+        if is_console(descriptor):
+            return _CONSOLE
+        found = None if names_no_terminal(descriptor) else file_id(descriptor)
+        return found if found is None or is_certain(found) else id(stream)
     except Exception:  # whatever it is
         return id(stream)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from .descriptor import Descriptor, file_id
+from .descriptor import Descriptor, file_id, is_certain
+from .portable import append_flags, appending, open_file
 from .warnings import warn
 from .worker import this_worker
 
@@ -19,10 +20,6 @@ PLACEHOLDERS = ("rank", "pid", "host", "time")
 """The names that a path may hold in braces."""
 
 _RETRY = 60.0  # seconds after which a file that failed is tried again
-APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-APPEND |= getattr(os, "O_BINARY", 0)  # Windows would make \r\n of \n
-APPEND |= getattr(os, "O_NONBLOCK", 0)  # a FIFO without a reader must not block
-"""The flags by which a file is opened that whole lines are appended to."""
 
 
 def placeholders(path: str) -> set[str]:
@@ -50,7 +47,7 @@ def check_path(path: str) -> None:
     if os.path.islink(path) and os.path.exists(path) and not os.path.isfile(path):  # such as /dev/stdout
         raise ValueError(f"file must be a path of a file; got {path!r}. A stream can be given itself: file=sys.stdout")
     while not os.path.lexists(found):
-        if found == found.parent:  # a drive of Windows that is not there
+        if found.parent == found:  # a drive or a share that is not there
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         found = found.parent
         if found.exists() and not found.is_dir():
@@ -95,6 +92,8 @@ class LogFile:
                 _append(file, self._gap(self._missing, self._reason))
                 self._missing = 0
             _append(file, line)
+            if file.file and not is_certain(file.file):  # what is at its path later may be another file
+                self._release()
         except OSError as error:
             self._missing += 1
             self._failed(error)
@@ -138,20 +137,21 @@ class LogFile:
             self._release()
         if not self._opened:  # a folder that has vanished since may have been removed on purpose
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-        self._file = file = Descriptor(os.open(self.path, APPEND, 0o666))
+        self._file = file = Descriptor(open_file(self.path, append_flags()))
         self._opened = True
         found = os.fstat(file.number)
         if not stat.S_ISREG(found.st_mode) and os.path.islink(self.path):
             raise OSError(errno.EINVAL, "it is a link to something that is no file")
         if stat.S_ISREG(found.st_mode) and found.st_size > 0 and self._is_torn():
-            file.write(b"\n")
+            with appending(file.number):
+                file.write(b"\n")
         return file
 
     def _is_torn(self) -> bool:
         """Whether the last line of the file has no end, as after a power failure, or if another program wrote it."""
         try:
             for _ in range(5):
-                with open(self.path, "rb") as file:
+                with open(self.path, "rb", opener=open_file) as file:
                     file.seek(-1, os.SEEK_END)
                     if file.read(1) == b"\n":
                         return False
@@ -163,7 +163,8 @@ class LogFile:
 
 def _append(file: Descriptor, line: str) -> None:
     data = line.encode("utf-8", "replace") + b"\n"
-    written = file.write(data)
+    with appending(file.number):
+        written = file.write(data)
     if written < len(data):
         _take_back(file, written)
         raise OSError(errno.ENOSPC, "there was no space for a whole line")

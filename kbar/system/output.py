@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import errno
 import io
 import os
-import select
 import sys
 import threading
 import time
@@ -17,6 +15,7 @@ from typing import IO, Any
 from .cells import column_after
 from .descriptor import Descriptor, file_behind
 from .environment import place
+from .portable import terminal_size, wait_until_writable
 from .replaced import Shadow
 
 _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
@@ -151,7 +150,7 @@ class Output:
             return
         if self._descriptor and self._is_direct:
             with self.lock:
-                _write_all(self._descriptor, self._encoded(text))
+                _write_all(self._descriptor, self._encoded(text.replace("\n", os.linesep)))
         else:  # without the lock: a print that holds it may be waiting for the replacement's own lock
             self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
         self.timed_out = False
@@ -170,7 +169,7 @@ class Output:
 
     def _wait(self) -> None:
         """Wait until the stream is ready, before the lock is taken that prints need as well."""
-        _wait_until_writable(self._descriptor.number if self._descriptor else _likely_descriptor(self.stream))
+        wait_until_writable(self._descriptor.number if self._descriptor else _likely_descriptor(self.stream))
 
     def _flush(self) -> None:
         """Write out what was printed before, so that it comes first."""
@@ -215,17 +214,17 @@ class Output:
     @property
     def size(self) -> tuple[int, int]:
         """Columns and lines at this moment; 80 and 24 where the terminal or `COLUMNS` and `LINES` do not say."""
-        columns = lines = 0
-        with contextlib.suppress(AttributeError, ValueError, OSError):  # it leads to no terminal
-            columns, lines = os.get_terminal_size(self._number)
+        columns, lines = getattr(self.stream, "terminal_size", (0, 0))  # that of `kbar.testing.VirtualTerminal`
+        with contextlib.suppress(ValueError, OSError):  # it leads to no terminal
+            columns, lines = terminal_size(self._number)
         if not self.is_terminal:
             columns, lines = columns or _from_environment("COLUMNS"), lines or _from_environment("LINES")
         return columns or 80, lines or 24
 
     @property
     def _number(self) -> int:
-        """The number of its descriptor, or of the stream's."""
-        return self._descriptor.number if self._descriptor else self.stream.fileno()  # type: ignore[union-attr]  # callers suppress it
+        """The number of its descriptor, or of the stream's; -1, which is no descriptor's, if there is none."""
+        return self._descriptor.number if self._descriptor else _number(self.stream)
 
     def leads_to(self, stream: IO[str] | None) -> bool:
         """Whether `stream` leads to the same place."""
@@ -248,7 +247,7 @@ def _passes_on(wrapper: Any, stream: Any) -> bool:
 
 def _own_descriptor(stream: IO[str] | None) -> Descriptor | None:
     file = file_behind(stream)
-    if os.name != "posix" or file is None:
+    if file is None:
         return None
     try:
         return Descriptor(os.dup(file.fileno()))
@@ -261,32 +260,22 @@ def _write_all(descriptor: Descriptor, data: bytes) -> None:
         try:
             data = data[descriptor.write(data) :]
         except BlockingIOError:  # other code has made the open file non-blocking
-            _wait_until_writable(descriptor.number)
+            wait_until_writable(descriptor.number)
 
 
-def _wait_until_writable(descriptor: int | None) -> None:
-    """Wait until something can be written.
-
-    Raises:
-        BrokenPipeError: if there is no reader any more.
-    """
-    if descriptor is None or not hasattr(select, "poll"):
-        return
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    if any(event & select.POLLERR for _, event in poll.poll()):
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+def _number(stream: Any) -> int:
+    try:
+        return int(stream.fileno())
+    except Exception:  # it may be anything
+        return -1
 
 
-def _likely_descriptor(stream: Any) -> int | None:
-    """The descriptor that an object in place of a stream most likely writes to; None if there is none."""
+def _likely_descriptor(stream: Any) -> int:
+    """The descriptor that an object in place of a stream most likely writes to; -1 if there is none."""
     if isinstance(stream, io.StringIO):
-        return None
-    candidates: tuple[Any, Any] = (stream, sys.__stdout__)
-    for each in candidates:
-        with contextlib.suppress(Exception):  # it may be anything
-            return int(each.fileno())
-    return None
+        return -1
+    own = _number(stream)
+    return own if own >= 0 else _number(sys.__stdout__)
 
 
 def _drop_unwritten() -> None:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .processes import exists
+from .portable import process_exists
 
 
 def offer() -> Path | None:
@@ -65,7 +65,7 @@ def is_shown_by_another() -> bool:
 def remove_if_orphaned(folder: Path) -> None:
     """Remove another process's folder if that process is gone, and has thus left it."""
     pid = folder.name.rpartition("-")[2]
-    if pid.isdecimal() and not exists(int(pid)) and _is_private(folder):
+    if pid.isdecimal() and not process_exists(int(pid)) and _is_private(folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 

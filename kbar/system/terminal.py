@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import sys
 import threading
 import weakref
@@ -13,12 +14,13 @@ from typing import IO, Any
 from .cells import rows_taken
 from .environment import place, surface
 from .output import Output
+from .portable import cursor_column, has_index, input_mode, is_in_background
 
 # Escape sequences; n is a number of rows.
 _SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor's position, and its colours
 _TO_END_OF_LINE, _WHOLE_LINE, _TO_END_OF_SCREEN = "\x1b[K", "\x1b[2K", "\x1b[J"
 _DOWN, _BACK_UP = "\x1bD", "\x1bM"  # the cursor one row down or up; at the edge of the screen this scrolls
-_UP, _NEXT_ROW = "\x1b[{n}A", "\r\x1b[B"
+_UP, _NEXT_ROW, _COLUMN = "\x1b[{n}A", "\r\x1b[B", "\x1b[{n}G"
 # Erase all behind the cursor. To do so from the top left corner makes tmux keep the screen as it was in its history.
 _ERASE = _TO_END_OF_LINE + _DOWN + _WHOLE_LINE + _TO_END_OF_SCREEN + _BACK_UP
 
@@ -66,7 +68,7 @@ def _reads_terminal(thread: threading.Thread) -> bool:
     with contextlib.suppress(OSError, ValueError):  # no such system, or it is not waiting
         with open(f"/proc/self/task/{thread.native_id}/syscall", encoding="ascii") as file:
             call, argument = file.read().split()[:2]
-        return int(call) == _READ.get(os.uname().machine) and os.isatty(int(argument, 16))
+        return int(call) == _READ.get(platform.machine()) and os.isatty(int(argument, 16))
     return False
 
 
@@ -95,6 +97,8 @@ class Terminal(Output):
     def __init__(self, stream: IO[str] | None) -> None:
         super().__init__(stream)
         self._shows_bars = self._left_prompt = False
+        self._has_index = has_index(self._number)
+        self._erase = _ERASE if self._has_index else _TO_END_OF_SCREEN
         self._gap = 0  # blank rows between the cursor and the bars
         self._mode: object = None  # the usual one, once it was seen while this process had the terminal
 
@@ -123,11 +127,11 @@ class Terminal(Output):
                 frame.append("\r\n")  # the line is full, and would go on in the next row
                 self.column = 0
             if shown:
-                frame += [_DOWN * room, _UP.format(n=room), _SAVE, _TO_END_OF_LINE]
+                frame += [self._space_below(room), _SAVE, _TO_END_OF_LINE]
                 frame += [f"{_NEXT_ROW}{line}{_TO_END_OF_LINE}" for line in ([""] * gap + list(shown))]
                 frame += [_TO_END_OF_SCREEN, _RESTORE]
             elif self._shows_bars and not above:
-                frame.append(_ERASE)
+                frame.append(self._erase)
             self.write("".join(frame))
             self._shows_bars = bool(shown)
             self.frames_drawn += 1
@@ -152,6 +156,12 @@ class Terminal(Output):
         self.hide()  # a frame may have been drawn meanwhile, or a print have made room for its own text only
         super()._write_waiting()
 
+    def _space_below(self, rows: int) -> str:
+        """Scroll until there are so many rows below the cursor, which stays where it is."""
+        if self._has_index:
+            return _DOWN * rows + _UP.format(n=rows)
+        return "\n" * rows + _UP.format(n=rows) + _COLUMN.format(n=cursor_column(self._number) + 1)
+
     def _permanent(self, lines: Sequence[str]) -> str:
         if not lines:
             return ""
@@ -165,7 +175,7 @@ class Terminal(Output):
             with self.lock, contextlib.suppress(OSError, ValueError):
                 self._shows_bars = False
                 if not self.is_in_background:
-                    self.write(_ERASE)
+                    self.write(self._erase)
 
     def make_room(self, data: Any) -> None:
         """Take the bars away, unless there is room for `data` above them, so that single lines do not flicker."""
@@ -179,24 +189,15 @@ class Terminal(Output):
 
     def asks(self) -> bool:
         """Whether a program asks something: it has changed the terminal's mode, or the main thread reads from it."""
-        mode = self._current_mode()
+        mode = input_mode(self._number)
         self._mode = self._mode or mode
         return mode != self._mode or _reads_terminal(threading.main_thread())
 
     def adopt_mode(self) -> None:
         """From now on, take the present mode for the one in which nothing is asked."""
-        self._mode = self._current_mode()
-
-    def _current_mode(self) -> object:
-        with contextlib.suppress(Exception):  # not on this system, or the terminal hung up
-            import termios
-
-            return termios.tcgetattr(self._number)
-        return None
+        self._mode = input_mode(self._number)
 
     @property
     def is_in_background(self) -> bool:
         """Whether the terminal belongs to another program for now, as after Ctrl-Z and `bg`."""
-        with contextlib.suppress(Exception):  # likewise, or the terminal is another session's
-            return os.tcgetpgrp(self._number) != os.getpgrp()
-        return False
+        return is_in_background(self._number)

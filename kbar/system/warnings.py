@@ -7,7 +7,6 @@ import contextlib
 import functools
 import io
 import os
-import select
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import IO, Any, TypeVar
 
 from .descriptor import file_behind
+from .portable import is_writable
 
 _F = TypeVar("_F", bound=Callable[..., None])
 _LIMIT = 100  # warnings that are kept while they cannot be issued or written
@@ -103,10 +103,10 @@ def _write(text: str) -> bool:
     try:
         if not _is_writable(stream):
             return False
-        if file_behind(stream) and "write" not in vars(stream):
+        if (file := file_behind(stream)) and "write" not in vars(stream):
             with contextlib.suppress(OSError):  # what the program has written comes first
                 stream.flush()
-            os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
+            file.write(text.encode(stream.encoding, "backslashreplace"))
         else:
             stream.write(text)
     except Exception as error:  # the stream may be anything
@@ -119,10 +119,8 @@ def _write(text: str) -> bool:
 def _is_writable(stream: IO[str] | None) -> bool:
     """Whether the stream has a reader, and space for text."""
     try:
-        poll = select.poll()
-        poll.register(stream.fileno(), select.POLLOUT)  # type: ignore[union-attr]  # None is what except is for
-        return [event for _, event in poll.poll(0)] == [select.POLLOUT]
-    except Exception:  # no descriptor, or a system without poll
+        return is_writable(stream.fileno())  # type: ignore[union-attr]  # None is what except is for
+    except Exception:  # no descriptor
         return stream is not None
 
 

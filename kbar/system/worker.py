@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
+from .portable import host_name
 from .warnings import warn
 
 OVERRIDE = "KBAR_RANK"
@@ -39,6 +40,7 @@ _POOLS = {  # the function that a pool's process runs, and how the name of its m
     "_worker_loop": ("torch.utils.data._utils.worker",),
     "_run": ("distributed.nanny",),  # Dask's
 }
+_IMPORTS_OF_MAIN = ("_fixup_main_from_path", "_fixup_main_from_name")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def this_worker() -> Worker:
     rank, variable = next((rank for rank in found if rank is not None), None), ""
     if rank is None:
         rank, variable = _launcher()
-    return Worker(rank, os.getpid(), platform.node(), variable)
+    return Worker(rank, os.getpid(), host_name(), variable)
 
 
 def may_use_the_screen() -> bool:
@@ -96,11 +98,27 @@ def serves_a_pool() -> bool:
     process = sys.modules.get("multiprocessing.process")
     if process is None or process.parent_process() is None:
         return False
-    main = sys._current_frames().get(threading.main_thread().ident or 0)
-    return main is not None and any(
-        str(frame.f_globals.get("__name__")).endswith(_POOLS.get(frame.f_code.co_name, ()))
-        for frame, _ in traceback.walk_stack(main)
+    return any(
+        str(frame.f_globals.get("__name__")).endswith(_POOLS.get(frame.f_code.co_name, ())) for frame in _main_stack()
     )
+
+
+def imports_main() -> bool:
+    """Whether this process imports the program's file only to have its functions.
+
+    On Windows and macOS, each process that multiprocessing starts does so first, and runs again all that stands in the
+    file outside of functions and of ``if __name__ == "__main__"``.
+    """
+    return "multiprocessing.spawn" in sys.modules and any(
+        frame.f_code.co_name in _IMPORTS_OF_MAIN and frame.f_globals.get("__name__") == "multiprocessing.spawn"
+        for frame in _main_stack()
+    )
+
+
+def _main_stack() -> Iterator[FrameType]:
+    """The frames of the main thread."""
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    yield from (frame for frame, _ in traceback.walk_stack(main)) if main else ()
 
 
 def _override() -> int | None:

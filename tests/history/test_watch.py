@@ -22,6 +22,7 @@ from kbar.history.follow import Follower, records
 from kbar.history.read import read
 from kbar.history.watch import Viewer
 from kbar.options import Options
+from kbar.system.portable import host_name
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
 
 from ..renderers.test_screens import RENDERERS, begin_with, life
@@ -172,7 +173,7 @@ def test_a_run_in_the_file_of_a_silent_one_ends_that(clock: FakeClock, path: Pat
     renderer = RecordingRenderer()
     viewer = Viewer(renderer)
     for line in (first, second):
-        viewer.take(records_of(line.replace(f'"host":"{os.uname().nodename}"', '"host":"elsewhere"'))[0], "run.jsonl")
+        viewer.take(records_of(line.replace(f'"host":"{host_name()}"', '"host":"elsewhere"'))[0], "run.jsonl")
     viewer.draw(clock())
     assert [len(snapshot.stages) for snapshot in renderer.snapshots] == [1, 1]
     assert renderer.snapshots[0].stages[0].outcome == "interrupted"

@@ -98,5 +98,5 @@ def test_a_path_that_cannot_be_a_file_is_refused_at_once(tmp_path: Path) -> None
     with pytest.raises(IsADirectoryError):
         kbar.LogRenderer(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match=r"file/train\.log"):
+    with pytest.raises(NotADirectoryError, match=r"file.+train\.log"):
         kbar.LogRenderer(tmp_path / "file" / "train.log")

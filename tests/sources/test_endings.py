@@ -8,7 +8,6 @@ import contextlib
 import gc
 import io
 import itertools
-import os
 import signal
 import sys
 import threading
@@ -40,7 +39,7 @@ def ctrl_c() -> Iterator[Callable[[], None]]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         for _ in range(10**9):
             pass
 

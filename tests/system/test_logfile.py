@@ -16,7 +16,7 @@ import kbar
 from kbar.system.logfile import LogFile, check_path
 from kbar.testing import FakeClock, RecordingRenderer
 
-from ..helpers import run_python
+from ..helpers import has, run_python
 
 
 def gap(missing: int, reason: str) -> str:
@@ -48,7 +48,7 @@ def test_folders_are_created_and_the_umask_decides_the_permissions(tmp_path: Pat
     finally:
         os.umask(before)
     assert path.read_text() == "one\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640 or not has("getuid")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,7 @@ log.write("e")
     assert shown.stderr.count("KbarWarning") == 1
 
 
+@pytest.mark.needs("/dev/full")
 def test_a_full_device_gives_one_warning() -> None:
     log = LogFile("/dev/full", gap)
     with pytest.warns(kbar.KbarWarning, match="nothing can be written to /dev/full: No space left on device"):
@@ -144,12 +145,14 @@ def test_a_full_device_gives_one_warning() -> None:
     log.close()
 
 
+@pytest.mark.needs("mkfifo")
 def test_a_fifo_without_a_reader_does_not_block(path: Path, log: LogFile) -> None:
     os.mkfifo(path)
     with pytest.warns(kbar.KbarWarning, match="nothing can be written"):
         log.write("one")
 
 
+@pytest.mark.needs("mkfifo")
 @pytest.mark.parametrize("target", ["/dev/null", "fifo"])
 def test_a_link_to_something_else_than_a_file_is_not_followed(path: Path, log: LogFile, target: str) -> None:
     if target == "fifo":
@@ -221,7 +224,7 @@ def test_placeholders_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("a\0b", ValueError, "file must be a path"),
         ("", ValueError, "file must be a path"),
         ("/", IsADirectoryError, "/"),
-        ("/dev/null/train.log", NotADirectoryError, "/dev/null/train.log"),
+        (f"{__file__}/train.log", NotADirectoryError, "train.log"),
     ],
 )
 def test_an_impossible_path_is_refused_at_once(path: str, error: type[Exception], says: str) -> None:

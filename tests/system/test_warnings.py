@@ -206,20 +206,23 @@ class Handlers:
         raise Stop
 
     def removes_itself(self, number: int, frame: object) -> None:
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        signal.signal(SIGNAL, signal.SIG_DFL)
         raise Stop
+
+
+SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
 def on_signal(handler: Any) -> BaseException:
     """What `handler` raises."""
-    previous = signal.signal(signal.SIGUSR1, handler)
+    previous = signal.signal(SIGNAL, handler)
     try:
         begin_run()
         with pytest.raises(Stop) as raised:
-            signal.raise_signal(signal.SIGUSR1)
+            signal.raise_signal(SIGNAL)
         return raised.value
     finally:
-        signal.signal(signal.SIGUSR1, previous)
+        signal.signal(SIGNAL, previous)
 
 
 @pytest.mark.parametrize(
