@@ -1,4 +1,4 @@
-"""Cross-validation: a bar around scikit-learn's folds, the fit of each below it."""
+"""Cross-validation: a bar around scikit-learn's folds, a line for each, the fit of each below it."""
 
 import os
 
@@ -11,13 +11,12 @@ from sklearn.model_selection import KFold
 import kbar
 
 x, y = load_digits(return_X_y=True)
-folds = KFold(n_splits=3, shuffle=True, random_state=0)
+folds = kbar.tuning.folds(KFold(n_splits=3, shuffle=True, random_state=0), x)
 scores = []
-bar = kbar.track(folds.split(x), label="fold", total=folds.get_n_splits(), leave="run")
-for train, test in bar:
+for train, test in folds:
     model = keras.Sequential([keras.layers.Input((64,)), keras.layers.Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x[train], y[train], epochs=3, verbose=0, callbacks=[kbar.ProgressBar()])
     results = model.evaluate(x[test], y[test], return_dict=True, verbose=0, callbacks=[kbar.ProgressBar()])
     scores.append(results["accuracy"])
-    bar.log(accuracy=sum(scores) / len(scores))
+    folds.log(mean_accuracy=sum(scores) / len(scores))

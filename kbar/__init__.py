@@ -6,6 +6,7 @@ TYPE_CHECKING = False  # type checkers know the name; importing typing would cos
 if TYPE_CHECKING:
     from typing import Any
 
+    from . import tuning as tuning
     from .core.snapshot import Event as Event
     from .core.snapshot import Message as Message
     from .core.snapshot import Snapshot as Snapshot
@@ -72,15 +73,19 @@ _HOMES = {
     "never": "core.throttle",
 }
 
-__all__ = [*_HOMES]  # type checkers have the imports above
+_MODULES = ("tuning",)
+
+__all__ = [*_HOMES, *_MODULES]  # type checkers have the imports above
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES and name != "__version__":
+    if name not in (*_HOMES, *_MODULES, "__version__"):
         raise AttributeError(f"module 'kbar' has no attribute {name!r}")
     import importlib
     import importlib.metadata
 
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     if name == "__version__":
         return importlib.metadata.version("keras-kbar")
     module, _, other = _HOMES[name].partition(":")

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 # A folder imports only folders further down; what lies in one line may import each other.
 HOUSE = (
-    {"__main__", "testing"},
+    {"__main__", "testing", "tuning"},
     {"sources"},
     {"display"},
     {"history"},

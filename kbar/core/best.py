@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import TypeGuard
 
+from .snapshot import Goal
+
 # Words, and ends of words, in the names of metrics that are the better the higher they are.
 _SCORES = frozenset(
     {
@@ -43,16 +45,18 @@ def _is_score(word: str) -> bool:
     return word in _SCORES or bare in _SCORES or bare.endswith(_SCORE_ENDS)
 
 
-def best_of(name: str, values: Sequence[object]) -> int | None:
+def best_of(name: str, values: Sequence[object], goal: Goal | None = None) -> int | None:
     """The index of the best of the values that a metric of this name has had; None if there is no best one.
+
+    If there is a `goal`, it says what is better, and the name does not matter.
 
     There is none if no value is a number, or if the metric is a setting, such as the learning rate.
     """
-    neither = _NEITHER.search(name.lower())
+    neither = goal is None and _NEITHER.search(name.lower())
     numbers = [(value, at) for at, value in enumerate(values) if _is_number(value) and not neither]
     if not numbers:
         return None
-    sign = -1 if higher_is_better(name) else 1
+    sign = -1 if goal == "max" or (goal is None and higher_is_better(name)) else 1
     return min(numbers, key=lambda found: sign * found[0])[1]
 
 

@@ -9,6 +9,7 @@ from .snapshot import StageView
 
 if TYPE_CHECKING:
     from .stage import Stage
+    from .trial import Result, Trial
 
 
 _PLAIN = ("fit", "loop")  # what stages with epochs are called if the user gives them no label
@@ -78,7 +79,7 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
         spent: where they went.
     """
     main = next((child for child in stage.children if child.phase), None)
-    number, width = _of_total(stage, stage.done + 1), len(_of_total(stage, stage.total or 0))
+    number, width = _of_total(stage.total, stage.done + 1), len(_of_total(stage.total, stage.total or 0))
     own = "" if stage.label in _PLAIN else f"{stage.label}  "  # else runs in threads could not be told apart
     view = view_of(main or stage, now)
     return replace(
@@ -100,6 +101,34 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
     )
 
 
+def trial_view(stage: Stage, trial: Trial, result: Result, now: float) -> StageView:
+    """Return the view of a trial of `stage` that has just ended: of the fit in it, if there was one."""
+    main = trial.main
+    view = view_of(main or stage, now, with_metrics=False)
+    if main is None:
+        view = replace(view, done=int(result.outcome == "done"), total=1, rate=None, unit=trial.name)
+    return replace(
+        view,
+        key=stage.key,
+        depth=stage.depth,
+        label=trial.name,
+        title=f"{_heading(stage)}{trial.heading}",
+        path=f"{_path(stage)} {trial.title}",
+        phase=False,
+        shown=None,
+        position=None,
+        elapsed=now - trial.began if result.seconds is None else result.seconds,
+        remaining=None,
+        run_remaining=None,
+        uncertain=False,
+        outcome=result.outcome,
+        metrics=stage.settings.pick(result.metrics),
+        parameters=tuple(result.parameters.items()),
+        note=result.note,
+        goals=tuple(result.goals.items()),
+    )
+
+
 def _shortage(phase: Stage) -> str:
     """How far a phase got whose data ran out early, such as ``validation 2/3``; "" if they did not."""
     counts, whole = phase.counts, phase.counts.usual or phase.total
@@ -118,6 +147,13 @@ def running_unit(stage: Stage) -> int:
     return stage.done if stage.pending_epoch or stage.done == stage.total else stage.done + 1
 
 
+def title_of(stage: Stage) -> str:
+    """What the bar of a stage is labelled with: what it is called, and the trial it is in."""
+    if not stage.trial:
+        return stage.label
+    return stage.trial.title if stage.label in _PLAIN else f"{stage.trial.title} {stage.label}"
+
+
 def _path(stage: Stage) -> str:
     """Where in the run the stage is, such as ``fit epoch 3/10 train``."""
     above = stage.parent
@@ -129,16 +165,18 @@ def _heading(stage: Stage) -> str:
     above = stage.parent
     if not above:
         return ""
-    return f"{_heading(above)}{above.label} {_unit(above, stage, len(_of_total(above, above.total or 0)))}  "
+    return f"{_heading(above)}{above.label} {_unit(above, stage, len(_of_total(above.total, above.total or 0)))}  "
 
 
 def _unit(stage: Stage, child: Stage, width: int) -> str:
     """The unit of `stage` that `child` is in, such as ``epoch 3/10``; the number takes at least `width` columns."""
+    if child.trial:
+        return child.trial.title
     # That a child has failed may only be noticed when its parent has gone on.
     number = child.began_in if child.outcome in ("error", "interrupted") else running_unit(stage)
     unit = "" if stage.unit in (stage.label, "it") else f"{stage.unit} "
-    return f"{unit}{_of_total(stage, number):>{width}}"
+    return f"{unit}{_of_total(stage.total, number):>{width}}"
 
 
-def _of_total(stage: Stage, number: int) -> str:
-    return f"{number}/{stage.total}" if stage.total else f"{number}"
+def _of_total(total: int | None, number: int) -> str:
+    return f"{number}/{total}" if total else f"{number}"

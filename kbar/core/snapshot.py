@@ -8,6 +8,9 @@ from typing import Literal
 Outcome = Literal["done", "stopped", "interrupted", "error"]
 """How a stage ended: ``stopped`` is early and on purpose, ``interrupted`` by Ctrl-C or a signal."""
 
+Goal = Literal["max", "min"]
+"""Whether a metric is the better the higher or the lower it is."""
+
 EventKind = Literal["begin", "resume", "progress", "epoch", "end"]
 
 StreamName = Literal["stdout", "stderr"]
@@ -56,6 +59,8 @@ class StageView:
         formats: how numbers of `metrics` are formatted, by names or patterns; the first one that matches counts.
         per_unit: what a unit consists of, as the user says: names and numbers, such as 32 samples.
         batch: how many samples a unit has, as the data says; 0 if unknown.
+        parameters: of a trial: what was chosen for it, such as hyperparameters: names and values.
+        goals: whether high or low values of metrics are good, by their names, where the user or a tuner says so.
     """
 
     key: int
@@ -90,6 +95,8 @@ class StageView:
     formats: tuple[tuple[str, str], ...] = ()
     per_unit: tuple[tuple[str, float], ...] = ()
     batch: int = 0
+    parameters: Metrics = ()
+    goals: tuple[tuple[str, Goal], ...] = ()
 
     @property
     def stands_at(self) -> float:

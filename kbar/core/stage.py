@@ -12,12 +12,13 @@ from .counts import Counts, Landing, Source
 from .epochs import RunningEpoch
 from .forecast import Forecast
 from .metrics import Logged
-from .picture import epoch_view, failed_view, running_unit, view_of
+from .picture import epoch_view, failed_view, running_unit, title_of, view_of
 from .scalars import Report
 from .settings import Settings
 from .snapshot import Outcome, StageView
 from .text import clean
 from .tree import Node
+from .trial import Trial
 
 next_key = itertools.count(1).__next__
 """The next `StageView.key` of this process."""
@@ -53,6 +54,7 @@ class Stage(Node):
         settings: how it is shown.
         owner: its end is the stage's end.
         source: knows the position between two reported steps, and how long the loop has waited for data.
+        trial: the trial of its parent that it begins in, if there is one.
 
     Attributes:
         counts: how far the stage is.
@@ -82,12 +84,16 @@ class Stage(Node):
         settings: Settings = _DEFAULT,
         owner: Owner | None = None,
         source: Source | None = None,
+        trial: Trial | None = None,
     ) -> None:
         super().__init__(clean(label), parent=parent, phase=phase)
+        self.trial = trial
+        if trial:
+            trial.within.append(self)
         self.began_in = running_unit(parent) if parent else 0
         self.key = next_key()
         self.run: str = parent.run if parent else secrets.token_hex(6)
-        self.title, self.unit = clean(label if title is None else title), clean(unit)
+        self.title, self.unit = clean(title_of(self) if title is None else title), clean(unit)
         self.settings, self.owner = settings, owner
         self.in_block, self.which = False, (self.label, 1)
         self.epoch, self.logged = RunningEpoch(), Logged()

@@ -6,6 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..system.cells import cells, without_escapes
 from ..system.warnings import text_of
@@ -220,6 +221,11 @@ def known_throughput(view: StageView) -> str:
 def metric_texts(view: StageView, longest: int | None = None) -> list[str]:
     """Return each metric as ``name=value``; names are cut to `longest` columns such that they still differ."""
     return [f"{name}={text}" for name, text in shown_metrics(view, longest)]
+
+
+def parameter_texts(view: StageView, longest: int | None = None) -> list[str]:
+    """Return what was chosen for a trial, each as ``name=value``; names are cut as those of metrics."""
+    return metric_texts(replace(view, metrics=view.parameters), longest)
 
 
 def shown_metrics(view: StageView, longest: int | None = None) -> list[tuple[str, str]]:

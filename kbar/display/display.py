@@ -7,12 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
 from ..core.counts import Source
 from ..core.settings import Settings
 from ..core.snapshot import Outcome
 from ..core.stage import NEVER, Owner, Stage
+from ..core.trial import Trial
 from ..options import Options
 from ..system.warnings import begin_run, failure
 from . import scope
@@ -90,6 +92,7 @@ class Display:
         with self.lock:
             if not self.stages.roots:
                 begin_run()
+            trial = None if parent else scope.running_trial()
             parent = parent or scope.innermost()
             while parent and parent.outcome:
                 parent = parent.parent
@@ -98,7 +101,8 @@ class Display:
                 now=self.clock(),
                 on_due=self.stages.reached,
                 parent=parent,
-                settings=(options or _NO_OPTIONS).settings(parent.settings if parent else Settings()),
+                settings=(options or _NO_OPTIONS).settings(_settings_within(parent, trial)),
+                trial=trial,
                 **facts,
             )
             stage.start_at(initial)
@@ -239,3 +243,9 @@ class Display:
         self._skipped += seconds
         unpaused, skipped = self._unpaused, self._skipped
         self.clock = lambda: unpaused() - skipped
+
+
+def _settings_within(parent: Stage | None, trial: Trial | None) -> Settings:
+    """How a stage is shown that says nothing itself: as its parent, but a trial leaves its own line only."""
+    around = parent.settings if parent else Settings()
+    return replace(around, leave="run") if trial and around.leave == "epochs" else around

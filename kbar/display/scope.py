@@ -6,20 +6,24 @@ import weakref
 from contextvars import ContextVar
 
 from ..core.stage import Stage
+from ..core.trial import Trial
 from ..system.environment import cell
 
 
 class _Scope:
-    """A stage that is open in a thread or task, and the scope around it. It does not keep the stage alive."""
+    """A stage that is open in a thread or task, or a trial of it, and the scope around it.
 
-    def __init__(self, stage: Stage, around: _Scope | None) -> None:
-        self._stage, self.around = weakref.ref(stage), around
+    It does not keep the stage alive.
+    """
+
+    def __init__(self, stage: Stage, trial: Trial | None, around: _Scope | None) -> None:
+        self._stage, self.trial, self.around = weakref.ref(stage), trial, around
         self._cell = cell()
 
     @property
     def stage(self) -> Stage | None:
-        """The stage; None once it is over, or if an earlier cell of a notebook has left it open."""
-        stage = self._stage()
+        """The stage; None once it or the trial is over, or if an earlier cell of a notebook has left it open."""
+        stage = None if self.trial and self.trial.is_over else self._stage()
         return stage if stage and not stage.outcome and self._cell == cell() else None
 
 
@@ -32,9 +36,15 @@ def innermost() -> Stage | None:
     return scope.stage if scope else None
 
 
-def enter(stage: Stage) -> None:
-    """Make `stage` the innermost one of the current thread or task, until it is over."""
-    _innermost.set(_Scope(stage, _open_scope()))
+def running_trial() -> Trial | None:
+    """The trial that is running in the current thread or task, of the innermost stage."""
+    scope = _open_scope()
+    return scope.trial if scope else None
+
+
+def enter(stage: Stage, trial: Trial | None = None) -> None:
+    """Make `stage` the innermost one of the current thread or task, until it or the `trial` of it is over."""
+    _innermost.set(_Scope(stage, trial, _open_scope()))
 
 
 def leave() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from ..core.scalars import Plain
-from ..core.snapshot import Outcome, StageView
+from ..core.snapshot import Goal, Metrics, Outcome, StageView
 from ..core.text import LONGEST_NAME, clean, printed
 from ..renderers.jsonl import LARGEST, LONGEST, VERSION
 
@@ -103,7 +103,9 @@ def _view(found: Mapping[str, Any], depth: int, run: str, run_eta: float | None)
         rate=_number(found["rate"]),
         remaining=_number(found["eta"]),
         run_remaining=run_eta,
-        metrics=tuple((_text(name, LONGEST_NAME), _metric(value)) for name, value in _items(found["metrics"])),
+        metrics=_metrics(found["metrics"]),
+        parameters=_metrics(found.get("parameters")),
+        goals=tuple((_text(n, LONGEST_NAME), _one_of(get_args(Goal), goal)) for n, goal in _items(found.get("goals"))),
         per_unit=tuple((_text(name), _number(each) or 0.0) for name, each in _items(found.get("per_unit"))),
         outcome=None if found["outcome"] is None else _one_of(get_args(Outcome), found["outcome"]),
         waiting=_number(found["waiting"]) or 0.0,
@@ -116,6 +118,10 @@ def _view(found: Mapping[str, Any], depth: int, run: str, run_eta: float | None)
         spent=tuple((_text(name), _number(seconds) or 0.0) for name, seconds in _items(spent)),
         run=run,
     )
+
+
+def _metrics(found: Mapping[str, Any] | None) -> Metrics:
+    return tuple((_text(name, LONGEST_NAME), _metric(value)) for name, value in _items(found))
 
 
 def _items(found: Mapping[str, Any] | None) -> list[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from ..core.best import best_of, higher_is_better
-from ..core.snapshot import StageView
+from ..core.snapshot import Goal, StageView
 from ..core.text import count, duration, number, percentage, took
 from ..renderers.jsonl import metric, time_text
 from ..system.cells import cells
@@ -71,8 +71,16 @@ class Summary:
     def best(self) -> dict[str, StageView]:
         """By metric, the epoch with the best value: the highest of a score, the lowest of anything else."""
         names = dict.fromkeys(name for epoch in self.epochs for name, _ in epoch.metrics)
-        found = {name: best_of(name, [dict(epoch.metrics).get(name) for epoch in self.epochs]) for name in names}
+        found = {
+            name: best_of(name, [dict(epoch.metrics).get(name) for epoch in self.epochs], self._goals.get(name))
+            for name in names
+        }
         return {name: self.epochs[i] for name, i in found.items() if i is not None}
+
+    @property
+    def _goals(self) -> dict[str, Goal]:
+        """Whether high or low values of metrics are good, where the log says it."""
+        return {name: goal for epoch in self.epochs for name, goal in epoch.goals}
 
     def plain(self) -> dict[str, Any]:
         """The summary as JSON values; times are in seconds, but `began` and `ended` are ISO 8601."""
@@ -87,7 +95,10 @@ class Summary:
             **_plain(self.root),
             "epochs": [{**_plain(epoch), "elapsed": epoch.elapsed} for epoch in self.epochs],
             "best": {name: epoch.path for name, epoch in self.best.items()},
-            "higher_is_better": {name: higher_is_better(name) for name in self.best},
+            "higher_is_better": {
+                name: self._goals[name] == "max" if name in self._goals else higher_is_better(name)
+                for name in self.best
+            },
             "stages": {name: {"seconds": round(seconds, 3), "number": n} for name, (seconds, n) in self.stages.items()},
             "spent": {name: round(seconds, 3) for name, seconds in self.spent.items()},
             "messages": self.messages,
@@ -101,6 +112,7 @@ def _plain(view: StageView) -> dict[str, Any]:
         "total": view.total,
         "outcome": view.outcome,
         "metrics": {name: metric(value) for name, value in view.metrics},
+        "parameters": {name: metric(value) for name, value in view.parameters},
     }
 
 

@@ -44,6 +44,8 @@ _KEYS = {
     "total": "total",
     "position": "position",
     "metrics": "metrics",
+    "parameters": "parameters",
+    "goals": "goals",
     "per_unit": "per_unit",
     "rate": "rate",
     "eta": "remaining",
@@ -56,7 +58,15 @@ _KEYS = {
     "usual": "usual",
     "stalled": "stalled",
 }
-_NO_STAGE: dict[str, Any] = {**dict.fromkeys(_KEYS), "metrics": {}, "run_eta": None, "spent": None, "above": []}
+_NO_STAGE: dict[str, Any] = {
+    **dict.fromkeys(_KEYS),
+    "metrics": {},
+    "parameters": {},
+    "goals": {},
+    "run_eta": None,
+    "spent": None,
+    "above": [],
+}
 
 
 def record_of(event: Event, worker: Worker) -> dict[str, Any]:

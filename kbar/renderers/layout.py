@@ -15,6 +15,7 @@ from ..core.text import (
     known_throughput,
     metric_texts,
     pad,
+    parameter_texts,
     percentage,
     shorten,
     speed,
@@ -293,7 +294,7 @@ def _fewer_facts(epoch: StageView, longest_name: int) -> Iterator[list[str]]:
     rate = " " * (cells(epoch.unit) + 8 - cells(speed(epoch))) + speed(epoch)
     data = " ".join(data_fact(epoch)).strip()
     spent = [text for text, _ in _spent(epoch)]
-    metrics = [*throughputs(epoch), *metric_texts(epoch, longest_name)]
+    metrics = [*throughputs(epoch), *metric_texts(epoch, longest_name), *parameter_texts(epoch, longest_name)]
     facts = [seconds, rate, known]
     for left in (3, 2, 1, 0):
         yield list(filter(None, [epoch.title, *facts[:left], *_early(epoch), *metrics, data, *spent]))
@@ -306,6 +307,7 @@ def _fewer_metrics(epoch: StageView) -> Iterator[list[str]]:
     What the user asked for goes last: where the time went, the smallest share first.
     """
     metrics, spent = [*throughputs(epoch), *metric_texts(epoch, _SHORT_NAME)], _spent(epoch)
+    metrics += parameter_texts(epoch, _SHORT_NAME)
     for shown in range(len(metrics) - 1, -1, -1):
         missing = f"+{len(metrics) - shown}"
         yield [epoch.title, *_early(epoch), *metrics[:shown], missing, *(text for text, _ in spent)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 
 from ..core.best import best_of
-from ..core.snapshot import StageView
+from ..core.snapshot import Goal, StageView
 from ..core.text import (
     clean,
     count,
@@ -80,6 +80,8 @@ class Results:
         names: what people see the metrics called.
         texts: the values as people see them, "" where there is none.
         left_out: how many earlier ones are no longer in `rows`.
+        goals: whether high or low values of metrics are good, where that is known.
+        parameters: those of `metrics` that are none, but were chosen, such as hyperparameters.
     """
 
     title: str
@@ -91,9 +93,14 @@ class Results:
     names: dict[str, str] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)
     left_out: int = 0
+    goals: dict[str, Goal] = field(default_factory=dict)
+    parameters: set[str] = field(default_factory=set)
 
     def add(self, row: StageView) -> None:
         """Add the next one."""
+        self.goals.update(row.goals)
+        self.parameters.update(name for name, _ in row.parameters)
+        row = replace(row, metrics=(*row.metrics, *row.parameters))
         for (metric, value), (name, text) in zip(row.metrics, shown_metrics(row), strict=True):
             if metric not in self.names and len(self.names) >= _MOST_METRICS:
                 continue
@@ -215,7 +222,10 @@ def _number_of(results: Results) -> str:
 
 def _best(results: Results) -> dict[str, int | None]:
     """The index of the best value of each metric."""
-    return {name: best_of(name, values) for name, values in results.metrics.items()}
+    return {
+        name: None if name in results.parameters else best_of(name, values, results.goals.get(name))
+        for name, values in results.metrics.items()
+    }
 
 
 def _table(results: Results, best: Mapping[str, int | None], first: int) -> str:
@@ -242,7 +252,8 @@ def _curves(results: Results, best: Mapping[str, int | None]) -> str:
     """A curve for each metric, its validation in the same axes."""
     if len(results.rows) < 2:
         return ""
-    metrics = [metric for metric in best if not (metric.startswith("val_") and metric[4:] in best)][:_CURVES]
+    metrics = [metric for metric in best if not (metric.startswith("val_") and metric[4:] in best)]
+    metrics = [metric for metric in metrics if metric not in results.parameters][:_CURVES]
     points = min(100, _POINTS // max(1, len(best)))
     pairs = ([each for each in (metric, f"val_{metric}") if each in best] for metric in metrics)
     return "".join(_curve(results, pair, best, points) for pair in pairs)

@@ -1,7 +1,10 @@
-"""What kbar replaces for a while: attributes of objects, and the `write` of streams."""
+"""What kbar replaces for a while: attributes and methods of objects, and the `write` of streams."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 
@@ -33,6 +36,41 @@ class Replacement:
             delattr(self._owner, self._name)
         else:
             setattr(self._owner, self._name, self.before)
+
+
+class ReplacedMethod(AbstractContextManager[None]):
+    """A block in which calls of a method of one object go elsewhere.
+
+    Within another such block for the same method, only the inner one counts.
+
+    Args:
+        owner: any object whose attributes can be set.
+        name: the method.
+        call: is called instead, with the method as its first argument.
+    """
+
+    def __init__(self, owner: Any, name: str, call: Callable[..., Any]) -> None:
+        self._owner, self._name, self._call = owner, name, call
+        self._replacements: list[Replacement] = []
+
+    def __enter__(self) -> None:
+        method = getattr(self._owner, self._name)
+        method = method.original if isinstance(method, _Detour) else method
+        self._replacements.append(Replacement(self._owner, self._name, _Detour(method, self._call)))
+
+    def __exit__(self, *error: object) -> None:
+        self._replacements.pop().undo()
+
+
+class _Detour:
+    """Takes the place of a method."""
+
+    def __init__(self, original: Callable[..., Any], call: Callable[..., Any]) -> None:
+        self.original, self._call = original, call
+        functools.update_wrapper(self, original)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(self.original, *args, **kwargs)
 
 
 class Shadow:
