@@ -17,6 +17,7 @@ from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
 from ..options import Options
+from ..system.cells import without_escapes
 from ..system.imports import AfterImport
 from ..system.replaced import Replacement
 from ..system.warnings import harmless, warn
@@ -286,7 +287,7 @@ def _is_collected(frame: FrameType | None) -> bool:
 
 
 def _label(bar: Any) -> str:
-    return str(bar.desc or "").strip().removesuffix(":").strip() or "tqdm"
+    return without_escapes(str(bar.desc or "")).strip().removesuffix(":").strip() or "tqdm"
 
 
 def _counts(bar: Any) -> tuple[int, int | None, str]:

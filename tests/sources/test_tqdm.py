@@ -63,6 +63,12 @@ def test_a_bar_moved_by_hand_shows_metrics_and_changes(renderer: RecordingRender
     assert ends(renderer) == [("load", 20, 20, "done")]
 
 
+def test_a_label_has_no_escapes(renderer: RecordingRenderer) -> None:
+    for _ in BAR(range(3), desc="\x1b[2m\x1b[36m(pid=7) \x1b[0mrows"):
+        pass
+    assert ends(renderer) == [("(pid=7) rows", 3, 3, "done")]
+
+
 def test_steps_that_tqdm_has_not_shown_yet_count_at_the_end(renderer: RecordingRenderer) -> None:
     bar = BAR(total=10, mininterval=1e9)
     bar.update(4)
