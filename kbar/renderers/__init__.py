@@ -11,6 +11,7 @@ import sys
 from typing import Any, NamedTuple
 
 from ..system.environment import Surface, surface
+from ..system.ray import driver_shows_bars, in_worker
 from ..system.warnings import warn
 from .base import NullRenderer, Renderer
 
@@ -63,9 +64,16 @@ def check(name: str) -> None:
 
 
 def create(name: str) -> Renderer:
-    """A new renderer. ``auto`` is what `KBAR_RENDERER` says, or else what suits `sys.stdout`."""
+    """A new renderer. ``auto`` is what `KBAR_RENDERER` says, or else what suits this process and `sys.stdout`."""
     check(name)  # once more, as KBAR_RENDERER may have changed
     name = _resolved(name)
+    if name == "auto" and in_worker() and driver_shows_bars():
+        try:
+            from .ray import RayRenderer
+
+            return RayRenderer()
+        except Exception as error:
+            _note(f"log lines are written, as Ray cannot be asked for bars: {type(error).__name__}: {error}")
     name = _suited(name, surface(sys.stdout))
     renderer = _class(name)()
     if not isinstance(renderer, Renderer):

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import IO, Any, ClassVar
 
+from ..core.snapshot import Snapshot
 from ..core.throttle import ThrottleSpec
 from .bars import BarRenderer
 from .layout import Row
+from .ray import RayRenderer
 
 
 class TqdmRenderer(BarRenderer):
@@ -16,11 +18,12 @@ class TqdmRenderer(BarRenderer):
 
     Args:
         tqdm_class: a class with tqdm's interface; `tqdm.auto.tqdm` if None, which draws widgets in a notebook.
+            With the one of `ray.experimental.tqdm_ray`, Ray's driver draws one bar for each run.
         file: a text stream to draw on; `sys.stdout` as it is when a run begins, if None.
         throttle: when to draw between a stage's beginning and end; every 0.1 s by default.
 
     Raises:
-        TypeError: if `tqdm_class` is no class with tqdm's `refresh`, `close` and `write`.
+        TypeError: if `tqdm_class` is no class with tqdm's `refresh` and `close`.
     """
 
     switches: ClassVar[tuple[str, ...]] = ("KBAR_DISABLE", "TQDM_DISABLE")
@@ -28,17 +31,26 @@ class TqdmRenderer(BarRenderer):
     def __init__(
         self, tqdm_class: type[Any] | None = None, file: IO[str] | None = None, *, throttle: ThrottleSpec | None = None
     ) -> None:
+        self._is_rays = getattr(tqdm_class, "__module__", "") == "ray.experimental.tqdm_ray"
+        if self._is_rays and throttle is None:
+            throttle = RayRenderer.default_throttle
         super().__init__(file, throttle=throttle)
         if tqdm_class is not None and not (
-            isinstance(tqdm_class, type) and all(hasattr(tqdm_class, name) for name in ("refresh", "close", "write"))
+            isinstance(tqdm_class, type) and all(hasattr(tqdm_class, name) for name in ("refresh", "close"))
         ):
             raise TypeError(f"tqdm_class must be a class with tqdm's interface; got {tqdm_class!r}")
         self._class = tqdm_class
         self._text_class: Any = None  # the class, while a run is drawn with one that draws text
         self._own_bars: _OwnBars | None = None  # else its bars
+        self._rays: RayRenderer | None = None  # what draws with Ray's class, which has little of tqdm's interface
 
     def open(self) -> None:
         """Begin a run."""
+        if self._is_rays:
+            self._rays = RayRenderer()
+            self._rays.open()
+            self.output = self._rays.output
+            return
         from tqdm.auto import tqdm as chosen
         from tqdm.std import tqdm as standard
 
@@ -48,6 +60,13 @@ class TqdmRenderer(BarRenderer):
             self._text_class = tqdm_class
         else:
             self._own_bars = _OwnBars(tqdm_class)
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Draw a frame, finished epochs above it; Ray's driver shows bars only."""
+        if self._rays is None:
+            super().draw(snapshot)
+        else:
+            self._rays.draw(snapshot)
 
     def bar_lines(self, bars: Sequence[Row], width: int) -> list[str]:
         """Each bar as tqdm draws it; none of those that draw themselves."""
@@ -77,10 +96,12 @@ class TqdmRenderer(BarRenderer):
         super().close()
         if self._own_bars is not None:
             self._own_bars.close()
-        self._text_class = self._own_bars = None
+        if self._rays is not None:
+            self._rays.close()
+        self._text_class = self._own_bars = self._rays = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_text_class": None, "_own_bars": None}
+        return {**super().__getstate__(), "_text_class": None, "_own_bars": None, "_rays": None}
 
 
 class _OwnBars:

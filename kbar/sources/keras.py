@@ -34,9 +34,9 @@ class ProgressBar(_KerasBar):
     manager, which ends the bars of a `fit` that an exception has ended.
 
     Args:
-        renderer: ``"auto"`` (rich on a terminal, HTML in a notebook, else log lines; the
-            environment variable ``KBAR_RENDERER`` overrides it), ``"rich"``, ``"tqdm"``,
-            ``"html"``, ``"log"``, ``"none"``, the name of an installed plug-in, a `Renderer`, or a list.
+        renderer: ``"auto"`` (rich on a terminal, HTML in a notebook, bars of Ray's driver in its workers, else log
+            lines; the environment variable ``KBAR_RENDERER`` overrides it), ``"rich"``, ``"tqdm"``, ``"html"``,
+            ``"log"``, ``"none"``, the name of an installed plug-in, a `Renderer`, or a list.
         label: what the bar of each run is called instead of ``fit``, ``evaluate`` or ``predict``, to tell apart
             runs in threads, folds or trials.
         throttle: when to draw between a stage's beginning and end, for every renderer that has
