@@ -14,6 +14,7 @@ from pathlib import Path
 from kbar.testing import VirtualTerminal
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+NEEDS = {"ray_tune.py": "ray"}  # what no extra of kbar's has, as it is large
 
 
 def on_a_terminal(python: str, path: Path, renderer: str) -> str:
@@ -27,6 +28,9 @@ def on_a_terminal(python: str, path: Path, renderer: str) -> str:
 
 def look_at(python: str, path: Path) -> str:
     """What is to be seen of an example, however it is run."""
+    needed = NEEDS.get(path.name)
+    if needed and subprocess.run([python, "-c", f"import {needed}"], capture_output=True).returncode:
+        return f"-- {path.name}: skipped, as {needed} is missing: pip install {needed}"
     shown = [f"-- {path.name}, {name}\n{on_a_terminal(python, path, name)}" for name in ("rich", "tqdm")]
     piped = subprocess.run([python, str(path)], check=True, capture_output=True, text=True)
     if path.name != "own_renderer.py" and any(c in piped.stdout for c in "\r\x1b\b"):
