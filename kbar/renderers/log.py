@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from typing import Any, Union
 
 from ..core.snapshot import Event, EventKind, Message, Snapshot, StageView
 from ..core.text import (
@@ -28,6 +29,9 @@ from ..system.logfile import placeholders
 from .jsonl import record_of, time_text
 from .lines import FileSpec, LineRenderer
 
+LoggerSpec = Union[logging.Logger, "logging.LoggerAdapter[Any]"]
+_LOGGERS = (logging.Logger, logging.LoggerAdapter)
+
 
 class LogRenderer(LineRenderer):
     """Writes lines of plain text: no escapes, no carriage returns.
@@ -40,8 +44,9 @@ class LogRenderer(LineRenderer):
     Args:
         file: a path to append to, which may hold ``{rank}``, ``{pid}``, ``{host}`` and ``{time}``;
             or a text stream; or None for `sys.stdout` as it is when a run begins; or a
-            `logging.Logger`, whose records have no time in their message, and one more
-            attribute: ``kbar``, a dict with the keys that `kbar/schema.json` explains.
+            `logging.Logger` or `logging.LoggerAdapter`, whose records have no time in their
+            message, and one more attribute: ``kbar``, a dict with the keys that
+            `kbar/schema.json` explains.
         throttle: when a line is due between a stage's beginning and end.
         messages: whether lines that the program prints meanwhile are written as well.
         level: the level of a logger's records.
@@ -53,14 +58,16 @@ class LogRenderer(LineRenderer):
 
     def __init__(
         self,
-        file: FileSpec | logging.Logger = None,
+        file: FileSpec | LoggerSpec = None,
         *,
         throttle: ThrottleSpec | None = None,
         messages: bool = False,
         level: int = logging.INFO,
     ) -> None:
-        self._logger = file if isinstance(file, logging.Logger) else None
-        super().__init__(None if isinstance(file, logging.Logger) else file, throttle=throttle, messages=messages)
+        self._logger = file if isinstance(file, _LOGGERS) else None
+        if hasattr(file, "info") and not (self._logger or hasattr(file, "write")):  # a logger of another library
+            raise TypeError(f"file must be a path, a text stream, a logger of Python's `logging` or None; got {file!r}")
+        super().__init__(None if isinstance(file, _LOGGERS) else file, throttle=throttle, messages=messages)
         if isinstance(level, bool) or not isinstance(level, int):
             raise TypeError(f"level must be a number such as logging.INFO; got {level!r}")
         self._level = level
@@ -74,7 +81,7 @@ class LogRenderer(LineRenderer):
             return
         for event in snapshot.events:
             if isinstance(event, Event) and not self._is_flood(event) and (text := text_of_event(event)):
-                self._logger.log(self._level, "%s", text, extra={"kbar": record_of(event, self.worker)})
+                _log(self._logger, self._level, text, {"kbar": record_of(event, self.worker)})
 
     def line(self, event: Event | Message) -> str:
         """The event's line, "" if it says nothing new."""
@@ -101,6 +108,16 @@ class LogRenderer(LineRenderer):
         shared = not placeholders(self._path or "") & {"rank", "pid", "host"}
         rank = f" rank={self.worker.rank}" if self.worker.rank and shared else ""
         return f"{time_text(at, 'seconds')} {text}{rank}"
+
+
+def _log(logger: LoggerSpec, level: int, text: str, extra: dict[str, Any], **options: Any) -> None:
+    """Log a text. The attributes in `extra` are kept where an adapter has others, which Python's would replace."""
+    if isinstance(logger, logging.LoggerAdapter):
+        text, given = logger.process(text, {**options, "extra": extra})
+        extra = {**(given.pop("extra", None) or {}), **extra}
+        _log(logger.logger, level, text, extra, **given)
+        return
+    logger.log(level, "%s", text, extra=extra, **options)
 
 
 def text_of_event(event: Event) -> str:

@@ -261,9 +261,41 @@ def test_a_logger_gets_records_with_fields_at_the_given_level(
     assert last.getMessage().startswith("fit stopped at 3/4")
 
 
+@pytest.mark.usefixtures("clock")
+def test_adapters_of_a_logger_add_to_its_records(caplog: pytest.LogCaptureFixture) -> None:
+    """Python's own would put its attributes in the place of kbar's; others change the text."""
+
+    class Prefix(logging.LoggerAdapter[Any]):
+        def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+            return f"[100%] {msg}", kwargs
+
+    logger = logging.getLogger("training")
+    caplog.set_level(logging.INFO, "training")
+    adapter: Any = Prefix(logging.LoggerAdapter(logger, {"user": "me"}), {})
+    with kbar.stage("export", total=3, renderer=["none", kbar.LogRenderer(adapter)]) as stage:
+        stage.advance(3)
+    first, last = caplog.records
+    assert first.getMessage() == "[100%] export begins total=3"
+    assert [(vars(each)["kbar"]["event"], vars(each)["user"]) for each in (first, last)] == [
+        ("begin", "me"),
+        ("end", "me"),
+    ]
+
+
+class OtherLogger:
+    """A logger of another library, which only looks like one of Python's."""
+
+    def info(self, text: str) -> None:
+        """Log a text."""
+
+    def __repr__(self) -> str:
+        return "<OtherLogger>"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
+        ({"file": OtherLogger()}, TypeError, r"a logger of Python's `logging` or None; got <OtherLogger>"),
         ({"file": "a.log", "messages": "yes"}, TypeError, "messages must be True or False; got 'yes'"),
         ({"messages": True}, ValueError, "messages=True needs a path"),
         ({"file": logging.getLogger("a"), "messages": True}, ValueError, "messages=True needs a path"),
