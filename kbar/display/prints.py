@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.snapshot import StreamName
-from ..system.output import Output, is_own_write
+from ..system.output import Output
+from ..system.passing import is_own_write
 from ..system.replaced import Shadow
 
 _LONGEST = 1 << 20  # characters that are kept of a line that has not ended
@@ -37,9 +38,10 @@ class Prints:
         for stream in lowest.values():
             with contextlib.suppress(AttributeError, TypeError):  # an object whose attributes cannot be set
                 self._shared[output].append(_SharedStream(stream, output, self._settle))
-        for stream in () if output.is_terminal else streams.values():
+        kind = _ReplacedText if output.is_replaced else _BufferedText
+        for stream in streams.values() if output.is_replaced or not output.is_terminal else ():
             with contextlib.suppress(AttributeError, TypeError):  # likewise
-                self._shared[output].append(_BufferedText(stream, output, self._settle))
+                self._shared[output].append(kind(stream, output, self._settle))
 
     def listen(self) -> None:
         """From now on, pass each line that is printed to `sys.stdout` or `sys.stderr` to `report`."""
@@ -92,7 +94,8 @@ class _SharedStream(Shadow):
             if 0 < end < len(shown):
                 taken = [self.write(shown[:end]), self.write(shown[end:])]
                 return None if None in taken else sum(taken)  # some streams do not say how much they take
-        if output.is_terminal or not output.column:  # in a file, a line that has begun must not be broken
+        # In a file, a line that has begun must not be broken; nor one that others have recorded the beginning of.
+        if (output.is_terminal or not output.column) and not output.turn.is_this_threads:
             self._settle()
         with output.lock:
             output.make_room(shown)
@@ -104,9 +107,8 @@ class _SharedStream(Shadow):
     def _write_own(self, data: Any) -> Any:
         """Write kbar's own lines, which the user's replacement for the stream passes on, at the beginning of a line."""
         with self._output.lock:
-            if self._output.column and not self._output.is_terminal:
+            if self._output.begin_lines():
                 self._write("\n" if isinstance(data, str) else b"\n")
-                self._output.column = 0
             return self._write(data)
 
     def flush(self) -> None:
@@ -130,22 +132,42 @@ class _BufferedText(Shadow):
 
     def __init__(self, stream: Any, output: Output, settle: Callable[[], None]) -> None:
         self._output, self._settle = output, settle
-        self._in_line = False
         super().__init__(stream)
 
     def write(self, data: Any) -> Any:
         """Have all that is over written, and write `data`."""
-        if self.active and data and not is_own_write():
-            if not self._in_line:
-                self._settle()
-            self._in_line = not data.endswith("\n")
-        return self._write(data)
+        if not self.active or not data or is_own_write():
+            return self._write(data)
+        if self not in self._output.turn.begun:
+            self._settle()
+        return self._write_piece(data)
+
+    def _write_piece(self, data: Any) -> Any:
+        taken = self._write(data)
+        (self._output.turn.begun.discard if data.endswith("\n") else self._output.turn.begun.add)(self)
+        return taken
 
     def flush(self) -> None:
         """Flush the stream."""
         if not self._output.flushing:
-            self._in_line = False
+            self._output.turn.begun.discard(self)
         self._flush()
+
+    def remove(self) -> None:
+        """Restore `write` and `flush`."""
+        self._output.turn.begun.discard(self)
+        super().remove()
+
+
+class _ReplacedText(_BufferedText):
+    """A text stream whose `write` others have replaced, as trackers do that record what is printed.
+
+    They see each piece of a line after it is written. Lines of kbar's must come between two lines there as well.
+    """
+
+    def _write_piece(self, data: Any) -> Any:
+        with self._output.turn.taken():
+            return super()._write_piece(data)
 
 
 class _Listener(Shadow):

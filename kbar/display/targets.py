@@ -179,6 +179,7 @@ class Targets:
         for target in self._open:
             if target.output and target.output.is_terminal:
                 target.output.column = 0
+                target.output.turn.begun.clear()
 
     def wake(self) -> None:
         """Have everything that is due drawn soon."""

@@ -9,30 +9,17 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import IO, Any
 
 from .cells import column_after
 from .descriptor import Descriptor, file_behind
 from .environment import place
+from .passing import Turn, stand_in, write_by
 from .portable import terminal_size, wait_until_writable
 from .replaced import Shadow
 
 _LINE_END = 0.25  # seconds for which log lines wait for the end of a line that the user has begun
-
-
-class _Writes(threading.local):
-    """Whether a thread writes text of kbar's own."""
-
-    own = False  # a class attribute, so that threads without a value need no `getattr`
-
-
-_writes = _Writes()
-
-
-def is_own_write() -> bool:
-    """Whether this thread writes text of kbar's own at this moment, and not what the user prints."""
-    return _writes.own
 
 
 class Output:
@@ -44,10 +31,12 @@ class Output:
 
     Args:
         stream: the stream; None to write nothing.
+        name: where it is found in `sys`, behind a tee or not: ``stdout``, ``stderr``, or "" if it is not there.
 
     Attributes:
         lock: held while anything is written, by the user's prints too.
         column: how many columns of an unfinished line have been printed; 0 at the beginning of a line.
+        turn: whose turn it is to write a line where other code has replaced `write`.
         waiting: text of kbar's own that is written when the user's unfinished line ends.
         frames_drawn: the number of frames that were drawn.
         waits: one object for each end of a run and each print that waits until lines are written.
@@ -56,18 +45,19 @@ class Output:
 
     is_terminal: bool = False
 
-    def __init__(self, stream: IO[str] | None) -> None:
+    def __init__(self, stream: IO[str] | None, name: str = "") -> None:
         self.stream = stream
         self.encoding = _codec(getattr(stream, "encoding", None))
         self.lock = threading.RLock()
         self.column = self.frames_drawn = 0
         self.timed_out = self.flushing = False
         self.waits: set[object] = set()
+        self.turn = Turn()
         self.waiting = ""
         self._errors = errors if isinstance(errors := getattr(stream, "errors", None), str) else "strict"
         self.place = place(stream)
         self._descriptor = _own_descriptor(stream)
-        self._name = next((name for name in ("stdout", "stderr") if getattr(sys, name) is stream), "")
+        self._name = name
         self._last: Sequence[str] = ()
 
     @property
@@ -117,13 +107,11 @@ class Output:
             return
         text = "".join(f"{line}\n" for line in lines)
         until = time.monotonic() + _LINE_END  # until then the user may end the line
-        if not self._is_direct:
-            while self.column and not self.waits and time.monotonic() < until:
-                time.sleep(0.005)
-            column, self.column = self.column, 0
-            self.write("\n" + text if column else text)
-            return
         self._wait()
+        if not self._is_direct:
+            while not self._write_in_turn(text, until):
+                time.sleep(0.005)
+            return
         with self.lock:
             self.waiting += text  # behind those of another renderer
         while self.waiting:
@@ -133,6 +121,17 @@ class Output:
                     self._write_waiting()
                     return
             time.sleep(0.005)
+
+    def _write_in_turn(self, text: str, until: float) -> bool:
+        """Write lines by the stream if no line of the user's has begun, or in any case after the time `until`."""
+        self._flush()
+        with self.turn.taken():
+            is_within = self.column > 0 or bool(self.turn.begun)
+            if is_within and not self.waits and time.monotonic() < until:
+                return False
+            self.column = 0
+            self._write_by_stream("\n" + text if is_within else text)
+        return True
 
     def _write_waiting(self) -> None:
         """Write the lines that wait for the end of the user's line, behind text that is flushed. The lock is held."""
@@ -148,24 +147,33 @@ class Output:
         """
         if self.stream is None or not text:
             return
-        if self._descriptor and self._is_direct:
+        if self._is_direct:
+            self._write_direct(text)
+        else:
+            self._write_by_stream(text)
+
+    def begin_lines(self) -> bool:
+        """Whether the user's line has to be ended before lines of kbar's that the stream's replacement passes on."""
+        column, self.column = self.column, 0
+        return column > 0
+
+    def _write_direct(self, text: str) -> None:
+        assert self._descriptor is not None
+        if text:
             with self.lock:
                 _write_all(self._descriptor, self._encoded(text.replace("\n", os.linesep)))
-        else:  # without the lock: a print that holds it may be waiting for the replacement's own lock
-            self._write_by_stream(self._encoded(text).decode(self.encoding, self._errors))
-        self.timed_out = False
+            self.timed_out = False
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether other code has replaced the stream of a file or terminal, or its `write`, and sees kbar's lines."""
+        return self._descriptor is not None and not self._is_direct
 
     @property
     def _is_direct(self) -> bool:
         """Whether text goes to the descriptor, as no other code has replaced the stream or its `write`."""
-        direct = self._descriptor is not None and self._replacement is self.stream
+        direct = self._descriptor is not None and stand_in(self.stream, self._name) is self.stream
         return direct and not Shadow.is_replaced(self.stream)
-
-    @property
-    def _replacement(self) -> Any:
-        """What has replaced the stream in `sys` since then, if it passes text on to the stream; else the stream."""
-        now = getattr(sys, self._name, None) if self._name else self.stream
-        return now if now is not None and _passes_on(now, self.stream) else self.stream
 
     def _wait(self) -> None:
         """Wait until the stream is ready, before the lock is taken that prints need as well."""
@@ -182,19 +190,12 @@ class Output:
                 self.flushing = False
 
     def _write_by_stream(self, text: str) -> None:
-        stream = self._replacement
+        # Without the lock: a print that holds it may be waiting for the replacement's own lock.
+        stream, text = stand_in(self.stream, self._name), self._encoded(text).decode(self.encoding, self._errors)
         # A thread that waits inside a stream of Python's holds its lock, which aborts the interpreter at its exit.
         self._wait()
-        with _own_write():
-            try:
-                stream.write(text)
-                if hasattr(stream, "flush"):
-                    stream.flush()
-            except BlockingIOError:
-                pass  # the text is in its buffer
-            except OSError:
-                _drop_unwritten()
-                raise
+        write_by(stream, text)
+        self.timed_out = False
 
     def _encoded(self, text: str) -> bytes:
         try:
@@ -236,15 +237,6 @@ class Output:
                 self._descriptor.close()
 
 
-def _passes_on(wrapper: Any, stream: Any) -> bool:
-    """Whether `wrapper` seems to be a wrapper around `stream`, as a tee is: it has the stream as an attribute."""
-    try:
-        attributes = list(vars(wrapper).values())
-    except TypeError:  # it has none
-        return False
-    return any(each is stream or (isinstance(each, (list, tuple)) and stream in each) for each in attributes)
-
-
 def _own_descriptor(stream: IO[str] | None) -> Descriptor | None:
     file = file_behind(stream)
     if file is None:
@@ -276,27 +268,6 @@ def _likely_descriptor(stream: Any) -> int:
         return -1
     own = _number(stream)
     return own if own >= 0 else _number(sys.__stdout__)
-
-
-def _drop_unwritten() -> None:
-    """Empty Python's buffers of what could not be written: it would change the exit code of the interpreter."""
-    for stream in (sys.__stdout__, sys.__stderr__):
-        raw: Any = getattr(getattr(stream, "buffer", None), "raw", None)
-        with contextlib.suppress(Exception):  # no such stream
-            raw.write = len
-            try:
-                stream.flush()  # type: ignore[union-attr]  # None has no raw
-            finally:
-                del raw.write
-
-
-@contextlib.contextmanager
-def _own_write() -> Iterator[None]:
-    before, _writes.own = _writes.own, True
-    try:
-        yield
-    finally:
-        _writes.own = before
 
 
 def _codec(encoding: object) -> str:

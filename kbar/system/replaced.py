@@ -26,16 +26,29 @@ class Replacement:
     def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._owner, self._name, self._value = owner, name, value
         self.before = vars(owner).get(name)
-        setattr(owner, name, value)
+        self._set(value)
 
     def undo(self) -> None:
         """Restore the attribute, unless other code has replaced it since."""
         if vars(self._owner).get(self._name) is not self._value:
             return
-        if self.before is None:
+        before = self.before
+        while isinstance(shadow := getattr(before, "__self__", None), Shadow) and not shadow.active:
+            before = shadow.replaced[self._name].before  # that one was removed while this one was above it
+        if before is not None:
+            self._set(before)
+            return
+        try:
+            object.__delattr__(self._owner, self._name)
+        except TypeError:  # a class
             delattr(self._owner, self._name)
-        else:
-            setattr(self._owner, self._name, self.before)
+
+    def _set(self, value: Any) -> None:
+        # Not by `setattr`: an object that stands for another one, as a tracker's for a stream, would pass it on.
+        try:
+            object.__setattr__(self._owner, self._name, value)
+        except TypeError:  # a class
+            setattr(self._owner, self._name, value)
 
 
 class ReplacedMethod(AbstractContextManager[None]):
@@ -81,6 +94,10 @@ class Shadow:
     Args:
         stream: any object whose attributes can be set.
 
+    Attributes:
+        active: False once it is removed; then calls only pass through.
+        replaced: what it replaces, by name.
+
     Raises:
         AttributeError, TypeError: if they cannot.
     """
@@ -88,14 +105,15 @@ class Shadow:
     def __init__(self, stream: Any) -> None:
         self.active = True
         self._write, self._flush = stream.write, getattr(stream, "flush", lambda: None)
-        self._replaced = [Replacement(stream, "write", self.write), Replacement(stream, "flush", self.flush)]
+        methods = {"write": self.write, "flush": self.flush}
+        self.replaced = {name: Replacement(stream, name, method) for name, method in methods.items()}
 
     @staticmethod
     def is_replaced(stream: Any) -> bool:
         """Whether other code has replaced the `write` of `stream`, be it below a shadow or above."""
         write = vars(stream).get("write")
         while isinstance(shadow := getattr(write, "__self__", None), Shadow):
-            write = shadow._replaced[0].before
+            write = shadow.replaced["write"].before
         return write is not None
 
     def write(self, data: Any) -> Any:
@@ -109,5 +127,5 @@ class Shadow:
     def remove(self) -> None:
         """Restore `write` and `flush`; where other code has replaced them since, calls only pass through."""
         self.active = False
-        for replacement in self._replaced:
+        for replacement in self.replaced.values():
             replacement.undo()

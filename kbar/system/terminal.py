@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from .cells import rows_taken
+from .descriptor import file_behind
 from .environment import place, surface
 from .output import Output
+from .passing import wrapped
 from .portable import cursor_column, has_index, input_mode, is_in_background
 
 # Escape sequences; n is a number of rows.
@@ -32,9 +34,10 @@ _outputs: weakref.WeakValueDictionary[object, Output] = weakref.WeakValueDiction
 def output_of(stream: IO[str] | None) -> Output:
     """The output for `stream`; streams that lead to the same place have the same output."""
     is_terminal = surface(stream) == "terminal"
+    name = next((name for name in ("stdout", "stderr") if getattr(sys, name) is stream), "")
     if is_terminal:
         stream = _real(stream)
-    output = Terminal(stream) if is_terminal else Output(stream)
+    output = Terminal(stream, name) if is_terminal else Output(stream, name)
     if stream is None:
         return output
     known = _outputs.setdefault((is_terminal, output.place), output)
@@ -57,7 +60,9 @@ def forget_outputs() -> None:
 
 def _real(stream: Any) -> Any:
     """The real stream of the terminal if `stream` is an object in place of it, such as a tee; else `stream`."""
-    standard = sys.__stderr__ if stream is sys.stderr else sys.__stdout__
+    standard: Any = sys.__stderr__ if stream is sys.stderr else sys.__stdout__
+    if not file_behind(standard):  # a tracker has replaced this one as well
+        standard = next(filter(file_behind, wrapped(standard)), standard)
     if isinstance(place(stream), tuple):  # it has a descriptor
         return standard if place(standard) == place(stream) else stream
     return standard if stream in (sys.stdout, sys.stderr) and surface(standard) == "terminal" else stream
@@ -94,8 +99,8 @@ class Terminal(Output):
 
     is_terminal = True
 
-    def __init__(self, stream: IO[str] | None) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: IO[str] | None, name: str = "") -> None:
+        super().__init__(stream, name)
         self._shows_bars = self._left_prompt = False
         self._has_index = has_index(self._number)
         self._erase = _ERASE if self._has_index else _TO_END_OF_SCREEN
@@ -113,6 +118,9 @@ class Terminal(Output):
                 self.column, self._left_prompt = max(1, self.column), True
             super().draw(above, bars)
             return
+        if above and self.is_replaced:  # to those who have replaced `write`, as in a file
+            self.write_lines(above)
+            above = ()
         self._wait()
         with self.lock:
             self._last = bars
@@ -142,15 +150,28 @@ class Terminal(Output):
         rows = self.size[1]
         return max(1, rows - 1 - _gap(rows))
 
-    @property
-    def _is_direct(self) -> bool:
-        """Whether frames go to the descriptor, also if other code has replaced `write`: it wants prints, not frames."""
-        return self._descriptor is not None
+    def write(self, text: str) -> None:
+        """Write a frame: to the descriptor, also if other code has replaced `write`, which wants lines, not frames.
+
+        Raises:
+            OSError, ValueError: as the stream does.
+        """
+        if self._descriptor:
+            self._write_direct(text)
+        else:
+            super().write(text)
 
     def write_lines(self, lines: Sequence[str]) -> None:
         """Write whole lines as they are; the bars come back below them with the next frame."""
         self.hide()
         super().write_lines(lines)
+
+    def begin_lines(self) -> bool:
+        """Take the bars away; return whether the cursor is within a line."""
+        if not self._descriptor:  # frames are written by the stream as well
+            return False
+        self.hide()
+        return super().begin_lines()
 
     def _write_waiting(self) -> None:
         self.hide()  # a frame may have been drawn meanwhile, or a print have made room for its own text only

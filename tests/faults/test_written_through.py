@@ -70,8 +70,21 @@ class Tee:
         self.seen.append(text)
         return self.stream.write(text)
     def __getattr__(self, name): return getattr(self.stream, name)
+class Proxy(Tee):  # as ClearML has it: for `sys.__stdout__` and the stream's own `write` as well, and passes settings on
+    def __init__(self, stream):
+        self.__dict__.update(stream=stream, seen=[], original=stream.write)
+        stream.write = self.write
+        sys.__stdout__ = self
+    def write(self, text):
+        self.seen.append(text)
+        return self.original(text)
+    def __setattr__(self, name, value): setattr(self.stream, name, value)
 """
-REPLACED = {"write": "capture = Capture(sys.stdout)", "object": "capture = sys.stdout = Tee(sys.stdout)"}
+REPLACED = {
+    "write": "capture = Capture(sys.stdout)",
+    "object": "capture = sys.stdout = Tee(sys.stdout)",
+    "both": "capture = sys.stdout = Proxy(sys.stdout)",
+}
 PRINTS = "[print('line', n) or time.sleep(0.02) for n in range(20)]"
 
 
@@ -87,7 +100,11 @@ def test_who_replaces_the_stream_sees_every_print(
     assert (ended.code, ended.steps) == (0, ALL), ended.text
     expected = [f"line {n}" for n in range(20)]
     assert printed(ended.text, r"line \d+") == expected
-    assert printed("".join(json.loads((tmp_path / "seen").read_text())), r"line \d+") == expected
+    seen = "".join(json.loads((tmp_path / "seen").read_text()))
+    assert printed(seen, r"line \d+") == expected
+    assert not re.search(r"\x1b[78DM]|\x1b\[\d*[KJABG]|\r", seen)  # no frames, but lines that stay
+    epochs = re.findall(r"^(?!.*train).*epoch ([123])/3 .*$", seen, re.MULTILINE)
+    assert epochs == ["1", "2", "3"][when == "during" :]
 
 
 @pytest.mark.parametrize("renderer", ["log", "tqdm"])
