@@ -15,6 +15,7 @@ from .packages import differs, is_keras, names_first
 
 _METHODS = ("fit", "evaluate", "predict")
 _DATA = ("epoch_iterator", "data_handler")  # what these methods call what gives them batches: Keras 3, Keras 2
+_QUEUE = "_cluster_coordinator"  # the attribute of Keras 2's models that queues steps, if something does
 _VALIDATION_DATA = ("_eval_epoch_iterator", "_eval_data_handler")  # and the attributes of a model for the validation
 
 
@@ -34,6 +35,7 @@ class Call:
         validates: whether an epoch, by its number from 0, has a validation.
         batch_size: how many samples a step has; 0 if unknown.
         beyond: by how much the number of steps that are done exceeds the index that a batch hook gets.
+        queues: whether batch hooks are called as soon as steps are queued, for workers of a parameter server.
     """
 
     def __init__(self, hooks: object, frame: FrameType, kind: str) -> None:
@@ -53,6 +55,8 @@ class Call:
         data = _data_of(method)
         self.batch_size = batch_size(data)
         self.beyond = (arguments.known(getattr(data, "steps_per_execution", None)) or 1) if names_first(frame) else 1
+        model = method.f_locals.get("self") if method else None
+        self.queues = getattr(model, _QUEUE, None) is not None
         self._data = weakref.ref(data) if data is not None else lambda: None
 
     @property

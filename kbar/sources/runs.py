@@ -27,6 +27,7 @@ class Run:
         tests: the stage that batches of evaluation and prediction advance.
         epoch: the number of the running epoch, from 0; None between epochs.
         beyond: by how much the number of steps that are done exceeds the index that a batch hook gets.
+        queued: how many steps of the running stage were queued, if Keras reports them at that time.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Run:
         self._was_cut = False  # whether the running epoch's training was stopped before its last step
         self._per_step, self._batch_size = per_step, call.batch_size if call else 0
         self.beyond = call.beyond if call else 1
+        self.queues, self.queued = bool(call and call.queues), 0
         if self.tests:
             self._describe_steps(self.tests, self._batch_size)
 
@@ -70,6 +72,7 @@ class Run:
     def end_train(self, stops: bool = False) -> None:
         """End the epoch's training, if it has not ended yet; `stops` if Keras was asked to stop."""
         if self.train:
+            self.land_queued(self.train)
             counts = self.train.counts
             unknown = counts.total is None and bool(self.call and self.call.has_unknown_length)
             self._was_cut = stops and (unknown or (counts.total is not None and not counts.has_reached_total))
@@ -84,10 +87,17 @@ class Run:
     def end_validation(self, logs: Mapping[str, Any] | None) -> None:
         """End the epoch's validation, if there was one."""
         if self.tests:
+            self.land_queued(self.tests)
             self.display.end(self.tests, self.tests.own_end)
             self.tests = None
             if self.epoch is not None:
                 self.stage.epoch.logged = Logged({f"val_{name}": value for name, value in (logs or {}).items()})
+
+    def land_queued(self, stage: Stage) -> None:
+        """Count the steps of `stage` that were queued as done: Keras waits for them before it reports any end."""
+        queued, self.queued = self.queued, 0
+        if queued:
+            stage.advance_to(queued, self.display.clock())
 
     def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool, stops: bool) -> None:
         """End the epoch; `hold` its line back if later callbacks may add to `logs`.
@@ -106,7 +116,7 @@ def _is_untouched(stage: Stage) -> bool:
 
 
 class _NoRun:
-    """Stands for the innermost run where there is none."""
+    """Stands for the innermost run where there is none, or where its steps are not done when they are reported."""
 
     kind, train, tests, display, beyond = "", None, None, None, 1
 
@@ -119,7 +129,7 @@ class Runs:
         per_step: what a step consists of, as the user says; None if that is for the data to say.
 
     Attributes:
-        top: the innermost run.
+        top: the innermost run, whose steps are done when they are reported.
     """
 
     def __init__(self, label: str | None = None, per_step: tuple[tuple[str, float], ...] | None = None) -> None:
@@ -147,8 +157,11 @@ class Runs:
         call = Call(*found, kind) if found else None
         stage = current().begin(self._label or kind, unit=unit, total=total, options=options, owner=call)
         run = Run(kind, stage, call, steps, self._per_step)
-        self._open = [*(r for r in self._open if not r.stage.outcome), run]
-        self.top = self._open[-1]
+        self._set_open([*(r for r in self._open if not r.stage.outcome), run])
+
+    def _set_open(self, runs: list[Run]) -> None:
+        self._open = runs
+        self.top = runs[-1] if runs and not runs[-1].queues else _NoRun()
 
     def find(self, *kinds: str) -> Run | None:
         """The run of one of `kinds` that the calling hook belongs to; runs left open within it are ended."""
@@ -164,13 +177,13 @@ class Runs:
         run = self.find(kind)
         if run:
             run.end_train()
+            run.land_queued(run.stage)
             self.end(run, run.stage.own_end)
 
     def end(self, run: Run, outcome: Outcome) -> None:
         """End `run`."""
         current().end(run.stage, outcome)
-        self._open = [r for r in self._open if r is not run]
-        self.top = self._open[-1] if self._open else _NoRun()
+        self._set_open([r for r in self._open if r is not run])
 
     def end_all(self, outcome: Outcome) -> None:
         """End all runs, innermost first."""
@@ -179,7 +192,12 @@ class Runs:
 
     def advance(self, name: Literal["train", "tests"], batch: int, logs: Mapping[str, Any] | None) -> None:
         """Advance the innermost stage called `name` that still runs, if any: the batch may belong to an outer run."""
-        stages = ((getattr(run, name), run.beyond) for run in reversed(self._open))
-        stage, beyond = next(((stage, beyond) for stage, beyond in stages if stage and not stage.outcome), (None, 1))
-        if stage:
-            stage.advance_to(batch + beyond, current().clock(), logs)
+        stages = ((run, getattr(run, name)) for run in reversed(self._open))
+        found = next(((run, stage) for run, stage in stages if stage and not stage.outcome), None)
+        if not found:
+            return
+        run, stage = found
+        if run.queues:
+            run.queued = max(run.queued, batch + run.beyond)
+        else:
+            stage.advance_to(batch + run.beyond, current().clock(), logs)

@@ -169,23 +169,30 @@ def _mpi() -> int | None:
 
 
 def _tensorflow() -> int | None:
-    """The rank that `TF_CONFIG` means or, without it, the cluster that a strategy was given."""
+    """The rank that `TF_CONFIG` means or, without it, the cluster that TensorFlow was connected to."""
     with contextlib.suppress(Exception):  # not set, or not as TensorFlow documents it
         config = json.loads(os.environ["TF_CONFIG"])
         sizes = {kind: len(tasks) for kind, tasks in config["cluster"].items()}
         return _place(sizes, config["task"]["type"], int(config["task"]["index"]))
     with contextlib.suppress(Exception):
         context: Any = sys.modules["tensorflow.python.eager.context"].context_safe()
-        server = context.get_server_def()
+        # The first is of a process that has others compute, the second of workers that compute the same.
+        server = context.get_server_def() or context._collective_ops_server_def
         return _place({job.name: len(job.tasks) for job in server.cluster.job}, server.job_name, server.task_index)
     return None
 
 
+_TASKS = ("chief", "master", "worker", "ps", "evaluator")  # the types of TensorFlow's tasks, in the order of ranks
+
+
 def _place(sizes: Mapping[str, int], kind: str, index: int) -> int:
-    """The rank of a task: the chief (or worker 0, if there is none) comes first, evaluators come last."""
-    kinds = [each for each in ("chief", "master", "worker", "ps", "evaluator") if each in sizes]
-    kinds += [kind] if kind not in kinds else []
-    return sum(sizes.get(each, 0) for each in kinds[: kinds.index(kind)]) + index
+    """The rank of a task: the chief (or worker 0, if there is none) comes first, evaluators come last.
+
+    A task of another type, which TensorFlow calls localhost or coordinator, has the others compute for it. So it comes
+    first as well.
+    """
+    before = _TASKS[: _TASKS.index(kind)] if kind in _TASKS else ()
+    return sum(sizes.get(each, 0) for each in before) + index
 
 
 def _launcher() -> tuple[int, str]:

@@ -132,6 +132,24 @@ def test_a_run_of_unknown_length_that_starts_in_the_middle(
     assert ends(renderer, "train") == [("train", 6, 6, "done")] * 2
 
 
+def test_steps_that_are_only_queued_count_once_all_are_done(
+    package: Any,
+    bar: kbar.ProgressBar,
+    renderer: RecordingRenderer,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keras 2 calls batch hooks when it has queued a step for the workers of a parameter server."""
+    model, draw = make_model(package), frames(package, clock)
+    fit(model)
+    monkeypatch.setattr(calls, "_QUEUE", "queue")
+    model.queue = "of steps"
+    fit(model, bar, draw, epochs=2, validation_data=(X[:8], Y[:8]), validation_batch_size=4)
+    assert {view.done for view in views(renderer, "train")} == {0, 10}
+    assert ends(renderer, "train") == [("train", 10, 10, "done")] * 2
+    assert ends(renderer, "validation") == [("validation", 2, 2, "done")] * 2
+
+
 def test_copies_and_pickles_are_bars_as_well(package: Any, bar: kbar.ProgressBar, renderer: RecordingRenderer) -> None:
     fit(make_model(package), bar)
     fit(make_model(package), copy.deepcopy(kbar.ProgressBar("none")))

@@ -102,6 +102,34 @@ def test_an_initialised_framework_is_asked_before_the_environment(
     assert (this_worker().rank, this_worker().variable) == (1, "RANK")
 
 
+CHIEF, WORKERS = types.SimpleNamespace(name="chief", tasks=[1]), types.SimpleNamespace(name="worker", tasks=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("jobs", "kind", "index", "rank"),
+    [
+        ([WORKERS], "worker", 1, 1),
+        ([WORKERS, CHIEF], "worker", 1, 2),
+        ([WORKERS, CHIEF], "chief", 0, 0),
+        ([WORKERS, types.SimpleNamespace(name="localhost", tasks=[1])], "localhost", 0, 0),
+    ],
+)
+@pytest.mark.parametrize("collective", [False, True])
+def test_tensorflow_knows_its_cluster_without_the_environment(
+    jobs: list[Any], kind: str, index: int, rank: int, collective: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of workers that train alike, or from a program that has others compute, which is the first of all."""
+    cluster = types.SimpleNamespace(job=jobs)
+    server = types.SimpleNamespace(cluster=cluster, job_name=kind, task_index=index)
+    context = types.SimpleNamespace(
+        get_server_def=lambda: None if collective else server,
+        _collective_ops_server_def=server if collective else None,
+    )
+    module: Any = types.SimpleNamespace(context_safe=lambda: context)
+    monkeypatch.setitem(sys.modules, "tensorflow.python.eager.context", module)
+    assert this_worker().rank == rank
+
+
 @pytest.mark.parametrize("text", ["-1", "1.5", "one", "9" * 5000, "\x1b[31m"])
 def test_a_rank_that_is_no_whole_number_is_ignored_with_a_warning(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KBAR_RANK", text)
