@@ -75,6 +75,7 @@ class Counts:
         batch: how many samples a unit has, as the data says; 0 if unknown.
         ended: when the stage ended, None before.
         is_loop: whether a loop goes through the units, which may be left; else they are only reported.
+        excess: by how many units the position may be wrong, because several are reported together.
         usual: once all is done, how many units the epoch before had, if only that was known.
     """
 
@@ -85,7 +86,7 @@ class Counts:
         self.source: Source = source or _NoSource()
         self.is_loop = source is not None
         self.per_unit: tuple[tuple[str, float], ...] = ()
-        self.batch = 0
+        self.batch = self.excess = 0
         self._total, self._firm = total, firm
         self._is_learned = False  # whether the total is only what it was in the epoch before
         self.landed: deque[Landing] = deque(maxlen=_THREADS)
@@ -94,7 +95,15 @@ class Counts:
     def start_at(self, initial: int) -> None:
         """Begin at `initial` instead, while nothing has landed yet."""
         self.initial = initial = int(initial)  # also where NumPy's is reported
-        first: Landing = initial, self.started, None
+        self._restart((initial, self.started, None))
+
+    def correct(self, done: int, exact: bool) -> None:
+        """Set the position to `done`, which is `exact` or may be exceeded; time and metrics remain."""
+        _, at, metrics = self.latest
+        self._restart((done, at, metrics))
+        self.excess = 0 if exact else self.excess
+
+    def _restart(self, first: Landing) -> None:
         self.landed.append(first)
         while len(self.landed) > 1:
             self.landed.popleft()
@@ -123,7 +132,8 @@ class Counts:
     def total(self) -> int | None:
         """How many units there are, None if unknown."""
         uncertain = self._is_learned or not self._firm
-        return None if uncertain and self._total is not None and self.done > self._total else self._total
+        passed = uncertain and self._total is not None and self.done - self.excess > self._total
+        return None if passed else self._total
 
     @total.setter
     def total(self, total: int | None) -> None:
@@ -157,6 +167,8 @@ class Counts:
 
     def confirm_total(self) -> None:
         """Take the position as the total if that was not certain, because all is done."""
+        if self.excess and not self.certainly_complete:
+            return  # nor is the position
         if self._is_learned and self.total is not None:
             self.usual = self.total
         if self.total is None or self._is_learned or not self._firm:

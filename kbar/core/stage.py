@@ -178,7 +178,7 @@ class Stage(Node):
             epochs.epoch.phase_over(self.label, took, self.forecast.first_execution, self.counts.source.waited(now))
         if outcome == "done":
             self.counts.confirm_total()
-            if epochs:  # if there were more before, the data may have run out
+            if epochs and self.total is not None:  # if there were more before, the data may have run out
                 epochs._totals[self.which] = max(self.done, epochs._totals.get(self.which, 0))
         self.next_due = -1  # from now on, each step that is reported calls `on_due`
         if self.parent:

@@ -155,6 +155,11 @@ class Stages:
         stage.drop_phases()
         self.post("epoch", stage, epoch=replace(epoch, metrics=chosen), as_line=stage.settings.leave == "epochs")
 
+    def correct(self, stage: Stage, done: int, exact: bool) -> None:
+        """Set the position of `stage`, of which less is done than was reported; `exact` unless it may be more."""
+        with self._display.lock:
+            stage.counts.correct(done, exact)
+
     # When the next line is due.
 
     def post_line(self, target: Target, stage: Stage) -> None:

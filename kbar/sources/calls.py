@@ -33,8 +33,7 @@ class Call:
 
     Attributes:
         validates: whether an epoch, by its number from 0, has a validation.
-        batch_size: how many samples a step has; 0 if unknown.
-        beyond: by how much the number of steps that are done exceeds the index that a batch hook gets.
+        names_first: whether batch hooks get the index of the first step of an execution, not of its last.
         queues: whether batch hooks are called as soon as steps are queued, for workers of a parameter server.
     """
 
@@ -52,12 +51,11 @@ class Call:
         self._method = FrameMark(method) if method else None
         self._outside = FrameMark(outside, anywhere=method is None)
         self.validates = _validation_of(method)
+        self.names_first = names_first(frame)
         data = _data_of(method)
-        self.batch_size = batch_size(data)
-        self.beyond = (arguments.known(getattr(data, "steps_per_execution", None)) or 1) if names_first(frame) else 1
         model = method.f_locals.get("self") if method else None
         self.queues = getattr(model, _QUEUE, None) is not None
-        self._data = weakref.ref(data) if data is not None else lambda: None
+        self._data: Callable[[], object] = weakref.ref(data) if data is not None else lambda: None
 
     @property
     def hooks(self) -> object:
@@ -65,9 +63,14 @@ class Call:
         return self._hooks()
 
     @property
+    def data(self) -> object:
+        """What gives the call its batches; None if it is not known."""
+        return self._data()
+
+    @property
     def has_unknown_length(self) -> bool:
         """Whether Keras does not know how many steps an epoch has; it does once the data was used up."""
-        data = self._data()
+        data = self.data
         return data is not None and _says_steps(data) and steps(data) is None
 
     def ended(self) -> Outcome | None:
@@ -90,6 +93,14 @@ def callback_list() -> tuple[object, FrameType] | None:
     if first and is_keras(first):
         differs(first, "no `CallbackList` that calls the hooks")
     return None
+
+
+def method(kind: str) -> FrameType | None:
+    """The frame of Keras's method `kind` that calls the running hook; None if there is none."""
+    frame = caller(1)
+    while frame and not (frame.f_code.co_name == kind and is_keras(frame)):
+        frame = frame.f_back
+    return frame
 
 
 def _is_callback_list(thing: object) -> bool:

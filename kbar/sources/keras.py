@@ -16,7 +16,7 @@ from ..options import MetricsSpec, Options, RendererSpec, options_of
 from ..system.warnings import harmless
 from . import arguments, packages
 from .arguments import PerUnit
-from .calls import batch_size, callback_list, steps, validation_data
+from .calls import callback_list, validation_data
 from .runs import Runs
 
 packages.load()
@@ -189,7 +189,7 @@ class ProgressBar(_KerasBar):
         elif not run.tests:
             if not self.async_safe:  # else steps are still to come from Keras's thread pool
                 run.end_train(_stops(self))
-            run.begin_validation(*_validation(self))
+            run.begin_validation(validation_data(_model(self)))  # Keras tells callbacks the steps of the training only
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Count all steps up to the one with index `batch` as done."""
@@ -262,12 +262,6 @@ def _model(bar: ProgressBar) -> Any:
 def _stops(bar: ProgressBar) -> bool:
     """Whether a callback has asked the running `fit` to stop."""
     return bool(getattr(_model(bar), "stop_training", False))
-
-
-def _validation(bar: ProgressBar) -> tuple[int | None, int]:
-    """How many steps the validation that begins has, None if unknown; and the size of its batches, 0 if unknown."""
-    data = validation_data(_model(bar))  # Keras tells callbacks the steps of the training only
-    return steps(data), batch_size(data)
 
 
 def _later_callbacks_add_logs(bar: ProgressBar) -> bool:

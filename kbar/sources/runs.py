@@ -10,7 +10,8 @@ from ..core.snapshot import Outcome
 from ..core.stage import Stage
 from ..display.process import current
 from ..options import Options
-from .calls import Call, callback_list
+from .calls import Call, batch_size, callback_list, method, steps
+from .executions import Executions, is_guess
 
 
 class Run:
@@ -44,18 +45,29 @@ class Run:
         self.tests: Stage | None = None if kind == "fit" else stage
         self.epoch: int | None = None
         self._was_cut = False  # whether the running epoch's training was stopped before its last step
-        self._per_step, self._batch_size = per_step, call.batch_size if call else 0
-        self.beyond = call.beyond if call else 1
+        self._per_step = per_step
+        self.beyond = 1
         self.queues, self.queued = bool(call and call.queues), 0
         if self.tests:
-            self._describe_steps(self.tests, self._batch_size)
+            self._tests = self._executions(self.tests, call and call.data)
 
-    def _describe_steps(self, stage: Stage, batch_size: int) -> None:
-        """Say what the steps of `stage` consist of."""
+    def _executions(self, stage: Stage, data: object, kind: str = "") -> Executions:
+        """The executions of `stage`, which begins: `data` gives their batches. Also say what its steps consist of."""
+        executions = Executions(data, bool(self.call and self.call.names_first), method(kind) if kind else None)
+        self.beyond, stage.counts.excess = executions.beyond, executions.size - 1
         if self._per_step is None:
-            stage.counts.batch = batch_size
+            stage.counts.batch = batch_size(data)
         else:
             stage.counts.per_unit = self._per_step
+        return executions
+
+    def _end_steps(self, stage: Stage, executions: Executions, kind: str) -> None:
+        """Count all steps, but of the last execution only those it has had: `stage` ends within Keras's method `kind`."""
+        queued, self.queued = self.queued, 0
+        if queued:  # Keras waits for queued steps before it reports any end
+            stage.advance_to(queued, self.display.clock())
+        if executions.size > 1 and not stage.counts.certainly_complete:
+            self.display.stages.correct(stage, *executions.done(stage.done, method(kind)))
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin epoch number `epoch`, from 0."""
@@ -67,37 +79,37 @@ class Run:
         self.train = self.display.begin(
             "train", title=f"epoch {epoch + 1}", unit="step", total=self._steps, parent=self.stage, phase=True
         )
-        self._describe_steps(self.train, self._batch_size)
+        self._train = self._executions(self.train, self.call and self.call.data, "fit")
 
     def end_train(self, stops: bool = False) -> None:
         """End the epoch's training, if it has not ended yet; `stops` if Keras was asked to stop."""
         if self.train:
-            self.land_queued(self.train)
+            self._end_steps(self.train, self._train, "fit")
             counts = self.train.counts
             unknown = counts.total is None and bool(self.call and self.call.has_unknown_length)
             self._was_cut = stops and (unknown or (counts.total is not None and not counts.has_reached_total))
             self.display.end(self.train, "stopped" if self._was_cut else self.train.own_end)
             self.train = None
 
-    def begin_validation(self, steps: int | None, batch_size: int) -> None:
-        """Begin the epoch's validation, of `steps` steps of `batch_size` samples."""
-        self.tests = self.display.begin("validation", unit="step", total=steps, parent=self.stage, phase=True)
-        self._describe_steps(self.tests, batch_size)
+    def begin_validation(self, data: object) -> None:
+        """Begin the epoch's validation; `data` gives its batches, None if unknown."""
+        total = None if is_guess(data) else steps(data)
+        self.tests = self.display.begin("validation", unit="step", total=total, parent=self.stage, phase=True)
+        self._tests = self._executions(self.tests, data)
+
+    def end_tests(self) -> None:
+        """Count the last steps of an evaluation or prediction, which is over."""
+        if self.tests:
+            self._end_steps(self.tests, self._tests, "predict" if self.kind == "predict" else "evaluate")
 
     def end_validation(self, logs: Mapping[str, Any] | None) -> None:
         """End the epoch's validation, if there was one."""
         if self.tests:
-            self.land_queued(self.tests)
+            self.end_tests()
             self.display.end(self.tests, self.tests.own_end)
             self.tests = None
             if self.epoch is not None:
                 self.stage.epoch.logged = Logged({f"val_{name}": value for name, value in (logs or {}).items()})
-
-    def land_queued(self, stage: Stage) -> None:
-        """Count the steps of `stage` that were queued as done: Keras waits for them before it reports any end."""
-        queued, self.queued = self.queued, 0
-        if queued:
-            stage.advance_to(queued, self.display.clock())
 
     def end_epoch(self, logs: Mapping[str, Any] | None, hold: bool, stops: bool) -> None:
         """End the epoch; `hold` its line back if later callbacks may add to `logs`.
@@ -177,7 +189,7 @@ class Runs:
         run = self.find(kind)
         if run:
             run.end_train()
-            run.land_queued(run.stage)
+            run.end_tests()
             self.end(run, run.stage.own_end)
 
     def end(self, run: Run, outcome: Outcome) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kbar.core.counts import Counts
@@ -98,3 +100,23 @@ def test_position_and_metrics_of_a_view_are_of_one_step() -> None:
         stage.update(float(now))
         view = stage.view(float(now))
         assert dict(view.metrics) == {"step": view.done}
+
+
+def test_units_that_are_reported_together_pass_no_total_that_they_may_not_have_passed() -> None:
+    """Of 83 steps in executions of eight, the last is reported as 88."""
+    found = counts(None, firm=True, landed=(88,))
+    found.excess = 7
+    found.expect(83)
+    assert found.total == 83
+    found.landed.append((96, 2.0, None))
+    assert found.total is None
+
+
+@pytest.mark.parametrize(("done", "exact", "total"), [(83, True, 83), (81, False, None)])
+def test_a_position_that_is_corrected_is_the_total_only_if_it_is_exact(done: int, exact: bool, total: Any) -> None:
+    found = counts(None, firm=True, landed=(80, 88))
+    found.excess = 7
+    found.correct(done, exact)
+    assert (found.done, found.latest) == (done, (done, 2.0, {"loss": 88}))
+    found.confirm_total()
+    assert (found.done, found.total) == (done, total)

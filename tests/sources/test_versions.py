@@ -100,6 +100,34 @@ def test_executions_of_several_steps_are_counted_once_they_are_done(
     assert ends(renderer, "fit") == [("fit", 2, 2, "done")]
 
 
+def test_a_last_execution_that_is_not_whole_counts_no_steps_that_it_had_not(
+    package: Any, bar: kbar.ProgressBar, renderer: RecordingRenderer
+) -> None:
+    """Keras names the last step of a whole execution. Where the true number cannot be known, the total is unknown."""
+    if package.__version__ < "3" or package.__name__ == "tf_keras":
+        pytest.skip("Keras 2 wants to know how many steps there are")
+    if package.config.backend() == "torch":
+        pytest.skip("PyTorch has no steps_per_execution")
+
+    def batches(number: int) -> Iterator[Any]:
+        return ((X[:4], Y[:4]) for _ in range(number))
+
+    steps = {"train": 43, "validation": 21, "evaluate": 43, "predict": 42}
+    model, validation_data = make_model(package, steps_per_execution=8), batches(steps["validation"])
+    model.fit(batches(steps["train"]), validation_data=validation_data, verbose=0, callbacks=[bar])
+    model.evaluate(batches(steps["evaluate"]), verbose=0, callbacks=[bar])
+    model.predict(batches(steps["predict"]), verbose=0, callbacks=[bar])
+    for label, done, total, outcome in ends(renderer):
+        if label != "fit":
+            assert steps[label] - 8 < done <= steps[label]
+            assert (total, outcome) == (steps[label] if done == steps[label] else None, "done")
+    model.fit(batches(43), steps_per_epoch=100, verbose=0, callbacks=[bar])
+    ((_, done, *rest),) = ends(renderer, "train")[1:]
+    assert 40 <= done <= 43
+    assert rest == [100, "stopped"]
+    assert ends(renderer, "fit") == [("fit", 1, 1, "done")] * 2
+
+
 def test_a_fit_that_is_stopped_and_one_that_fails(
     package: Any, bar: kbar.ProgressBar, renderer: RecordingRenderer
 ) -> None:
