@@ -74,6 +74,7 @@ class ProgressBar(_KerasBar):
     # What Keras 2 asks of callbacks: whether they take tensors as they are, and whether all workers may call them.
     _supports_tf_logs, _chief_worker_only = True, None
     _model: Any = None
+    params: Any = None  # Keras 3.0 sets it only with the first run
 
     def __init__(
         self,

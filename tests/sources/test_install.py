@@ -21,6 +21,7 @@ from ..helpers import ends, run_python
 keras = pytest.importorskip("keras", reason="needs Keras: pip install 'keras-kbar[tensorflow]'")
 np = pytest.importorskip("numpy", reason="comes with Keras")
 makers = pytest.importorskip("keras.src.callbacks.callback_list", reason="where Keras 3 makes its bars")
+pytestmark = pytest.mark.keras
 
 
 @pytest.fixture(autouse=True)

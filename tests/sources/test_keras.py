@@ -39,8 +39,10 @@ BATCHES = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)  # Keras begins wi
 FEW = BATCHES.take(2)  # for validation
 FRAME = 0.2  # seconds in which a frame is drawn for certain
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # within Keras
-on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="this is about TensorFlow")
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # within Keras
+]
 ran_out = pytest.mark.filterwarnings("ignore:Your input ran out of data")
 
 
@@ -58,11 +60,16 @@ _shared_model = functools.cache(make_model)
 
 @pytest.fixture
 def model() -> keras.Model:
-    """Shared, so that Keras traces its functions once; nothing here depends on its weights.
+    """Shared, so that Keras traces its functions once; nothing here depends on its weights."""
+    return unspoilt(_shared_model())
 
-    On JAX an exception spoils a model, as its arrays were given to the step that was under way.
+
+def unspoilt(model: keras.Model) -> keras.Model:
+    """`model`, or a new one on JAX: there, an exception or a run within a batch spoils it.
+
+    Its arrays were given to the step that was under way.
     """
-    return make_model() if keras.backend.backend() == "jax" else _shared_model()
+    return make_model() if keras.backend.backend() == "jax" else model
 
 
 @pytest.fixture
@@ -254,6 +261,8 @@ class Batches(keras.utils.PyDataset):
     def num_batches(self) -> int:
         return self._batches
 
+    __len__ = num_batches.fget  # what Keras 3.0 asks
+
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return X[4 * index : 4 * index + 4], Y[4 * index : 4 * index + 4]
 
@@ -273,12 +282,14 @@ def test_every_step_is_shown(t: Trial) -> None:
     assert t.ends("fit") == [(1, 1, "done")]
 
 
+@pytest.mark.backends("tensorflow", "jax", but="steps_per_execution")
+@pytest.mark.since("3.7", but="does not report an execution in which the data runs out")
 def test_steps_per_execution_lands_in_lumps_and_never_overshoots(t: Trial) -> None:
-    """Ten steps in executions of four are shown as 4, 8 and 10, though Keras names step 11 the last."""
+    """Ten steps in executions of four are shown as 4, 8 and 10, whichever step of them Keras names."""
     model = make_model(steps_per_execution=4)
     told: list[int] = []
     fit(model, t.bar, on(train_batch_end=lambda batch, logs: told.append(batch)), t.frames, validation_data=BATCHES)
-    assert told == [3, 7, 11]
+    assert told in ([3, 7, 11], [0, 4, 8])  # until Keras 3.10, that is the first step of an execution
     assert t.positions("train") == t.positions("validation") == [0, 4, 8, 10]
     assert t.epochs[0].done == t.epochs[0].total == 10
     evaluate(model, t.bar, t.frames)
@@ -421,6 +432,7 @@ def test_stopping_between_epochs_shows_where(t: Trial) -> None:
     assert t.ends("train") == [(10, 10, "done")] * 2
 
 
+@pytest.mark.since("3.3", but="evaluates and predicts on when it was asked to stop")
 def test_stopped_evaluation_and_prediction_show_where(t: Trial) -> None:
     """`stop_evaluating` and `stop_predicting` leave their bars stopped at the step they were set at."""
 
@@ -476,6 +488,7 @@ def test_remaining_time_counts_what_is_left_only(t: Trial) -> None:
     assert seen[1:] == [pytest.approx(20.0, abs=1.0), pytest.approx(10.0, abs=1.0)]
 
 
+@pytest.mark.since("3.3", but="begins with the first epoch again")
 def test_a_restored_run_starts_in_the_middle(t: Trial, tmp_path: Path) -> None:
     """A run that `BackupAndRestore` takes up again after two epochs starts at 2 of 5 and ends at 5 of 5."""
 
@@ -607,7 +620,7 @@ def test_a_python_generator_that_is_spent_ends_its_epochs_early(t: Trial) -> Non
     t.fit(on(train_batch_end=lambda batch, logs: given.append(batch)), t.frames, x=generator(6), epochs=2)
     assert given[:6] == list(range(6))
     second = len(given) - 6  # Keras gives the first batches, which it had looked at, once more
-    assert 0 < second < 6
+    assert 0 <= second < 6  # none on Keras 3.0
     assert t.totals("train") == [None, 6]
     assert t.ends("train") == [(6, 6, "done"), (second, second, "done")]
     assert [(epoch.done, epoch.total, epoch.outcome) for epoch in t.epochs] == [(6, 6, "done"), (second, 6, "done")]
@@ -621,8 +634,8 @@ def test_an_epoch_whose_data_ran_out_says_how_many_steps_it_had(bars: str, clock
     bar = kbar.ProgressBar([RENDERERS[bars](file=terminal), kbar.LogRenderer(log)])
     fit(make_model(), bar, frames(clock), x=generator(6), epochs=2)
     second = next(line for line in lines_of(terminal) if line.startswith("epoch 2/2"))
-    assert re.search(r" [1-5]/6 ", second)
-    assert re.search(r"fit epoch 2/2 [1-5]/6 \d+% ", log.getvalue())
+    assert re.search(r" [0-5]/6 ", second)
+    assert re.search(r"fit epoch 2/2 [0-5]/6 \d+% ", log.getvalue())
 
 
 def test_a_learned_total_that_is_passed_is_unknown_again(t: Trial) -> None:
@@ -660,6 +673,7 @@ def test_evaluate_and_predict_of_unknown_length(t: Trial) -> None:
 # What is kept.
 
 
+@pytest.mark.since("3.15", but="hands out the very outputs that it keeps")
 def test_predict_keeps_no_outputs(t: Trial) -> None:
     """Each batch's outputs are free again once its hooks have returned, and no frame ever holds them."""
     kept: list[weakref.ref[np.ndarray]] = []
@@ -926,7 +940,7 @@ def test_a_run_in_the_middle_of_an_epoch_nests_below_its_training(t: Trial, kind
 
     def run(batch: int, logs: object = None) -> None:
         if batch == 4:
-            _inner(kind, t.model, inner, on(test_batch_end=look, predict_batch_end=look))
+            _inner(kind, unspoilt(t.model), inner, on(test_batch_end=look, predict_batch_end=look))
 
     t.fit(on(train_batch_end=run), t.frames, epochs=2, validation_data=FEW)
     assert seen == [[("fit", 0, epoch), ("train", 1, 5), (kind, 2, step)] for epoch in (0, 1) for step in (1, 2, 3)]
@@ -978,7 +992,7 @@ def test_a_failed_run_within_a_run_leaves_the_outer_one_counting(t: Trial, hook:
 
     def run(index: int, logs: object = None) -> None:
         if index == (4 if hook == "train_batch_end" else 0):
-            failing(lambda: t.evaluate(on(test_batch_end=raising(Boom(), 2))))
+            failing(lambda: evaluate(unspoilt(t.model), t.bar, on(test_batch_end=raising(Boom(), 2))))
 
     callbacks = [on(**{hook: run}), t.bar] if first else [t.bar, on(**{hook: run})]
     fit(t.model, *callbacks, t.frames, epochs=2, validation_data=FEW)
@@ -1165,7 +1179,7 @@ class Neighbours(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         if batch % 2 == 0:
-            assert self.landed[batch + 1].wait()
+            assert self.landed[batch + 1].wait(20)
 
     def _land(self, batch: int, logs: object = None) -> None:
         self.order.append(batch)
@@ -1174,6 +1188,8 @@ class Neighbours(keras.callbacks.Callback):
 
 def _asynchronous(model: keras.Model, *callbacks: Any, epochs: int, steps: int, **options: Any) -> Any:
     """`fit` with the callbacks' batch hooks on Keras's thread pool."""
+    if not hasattr(keras.callbacks.CallbackList, "_async_dispatch"):
+        pytest.skip(f"Keras {keras.__version__} calls all hooks from the main thread")
     chain = keras.callbacks.CallbackList(
         list(callbacks), add_history=True, model=model, epochs=epochs, steps=steps, verbose=0
     )
@@ -1206,7 +1222,7 @@ def test_steps_that_land_during_validation_still_count(
 
     def hold(batch: int, logs: object = None) -> None:
         if batch == 19:
-            assert validating.wait()
+            assert validating.wait(20)
 
     def release(logs: object = None) -> None:
         validating.set()
@@ -1230,10 +1246,11 @@ def test_steps_that_land_during_a_run_within_still_count(
 ) -> None:
     """A step that Keras's pool lands while a callback evaluates with the same bar counts, and ends nothing."""
     bar, evaluating, landed = Pooled(renderer), threading.Event(), threading.Event()
+    within = unspoilt(model)
 
     def hold(batch: int, logs: object = None) -> None:
         if batch == 4:
-            assert evaluating.wait()
+            assert evaluating.wait(20)
 
     def land(batch: int, logs: object = None) -> None:
         if batch == 4:
@@ -1242,11 +1259,11 @@ def test_steps_that_land_during_a_run_within_still_count(
     def meet(batch: int, logs: object = None) -> None:
         if batch == 2:
             evaluating.set()
-            assert landed.wait()
+            assert landed.wait(20)
 
     def run(batch: int, logs: object = None) -> None:
         if batch == 5:  # on the main thread, while the step before has yet to land
-            evaluate(model, bar, on(test_batch_end=meet))
+            evaluate(within, bar, on(test_batch_end=meet))
 
     callbacks = [on(train_batch_end=hold), bar, on(train_batch_end=land, train_batch_begin=run)]
     _asynchronous(model, *callbacks, epochs=1, steps=10)
@@ -1278,10 +1295,14 @@ def _closed_by(renderer: RecordingRenderer) -> dict[str, tuple[int, int | None, 
 def test_the_exception_arrives_unchanged(t: Trial, error: BaseException) -> None:
     """What a callback raises is what `fit`, `evaluate` and `predict` raise, the very object."""
     hook = raising(error, 2)
-    assert failing(lambda: t.fit(on(train_batch_end=hook))) is error
-    assert failing(lambda: t.evaluate(on(test_batch_end=hook))) is error
-    assert failing(lambda: t.predict(on(predict_batch_end=hook))) is error
-    assert failing(lambda: t.fit(on(test_batch_end=hook), validation_data=BATCHES)) is error
+    for run in (
+        lambda: t.fit(on(train_batch_end=hook)),
+        lambda: t.evaluate(on(test_batch_end=hook)),
+        lambda: t.predict(on(predict_batch_end=hook)),
+        lambda: t.fit(on(test_batch_end=hook), validation_data=BATCHES),
+    ):
+        assert failing(run) is error
+        t.model = unspoilt(t.model)
 
 
 @pytest.mark.parametrize("error", [Boom(), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
@@ -1538,6 +1559,7 @@ def test_an_exception_handled_around_a_fit_says_nothing_of_it(t: Trial) -> None:
     assert t.ends("fit") == [(0, 1, "error")]
 
 
+@pytest.mark.backends("tensorflow", "jax", but="list of callbacks that is free at once: it refers to itself")
 def test_nothing_of_a_failed_fit_is_alive_once_its_bars_are_gone(model: keras.Model, clock: FakeClock) -> None:
     """At once, not only when the garbage collector comes by."""
 
@@ -1670,7 +1692,7 @@ def _torch(cuda: bool = False, mps: bool = False, xpu: bool = False) -> SimpleNa
     return SimpleNamespace(cuda=available(cuda), backends=SimpleNamespace(mps=available(mps)), xpu=available(xpu))
 
 
-@on_tensorflow
+@pytest.mark.backends("tensorflow", but="TensorFlow")
 def test_hooks_are_synchronous_on_tensorflow() -> None:
     """On the TensorFlow backend the bar does not offer to be called from a thread pool."""
     assert keras.backend.backend() == "tensorflow"

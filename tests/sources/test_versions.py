@@ -237,3 +237,39 @@ def test_which_versions_name_the_first_step_of_an_execution(
     space = {"__name__": "keras.src.trainer", "sys": sys}
     frame = eval("sys._getframe()", space)
     assert packages.names_first(frame) is first
+
+
+def test_install_shows_bars_where_keras_would_show_its_own(
+    package: Any, clock: FakeClock, renderer: RecordingRenderer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = make_model(package)
+    with kbar.installed(renderer=renderer):
+        fit(model, epochs=2, validation_data=(X[:8], Y[:8]), verbose=1)
+        model.evaluate(X, Y, batch_size=4, verbose=1)
+        model.predict(X, batch_size=4, verbose=1)
+        fit(model, verbose=0)
+    with kbar.installed(renderer="rich"):
+        assert capsys.readouterr().out == ""
+        fit(model, verbose=2)
+        assert "fit done 1/1" in capsys.readouterr().out
+    assert ends(renderer, "validation") == [("validation", 2, 2, "done")] * 2
+    assert [end for end in ends(renderer) if end[0] not in ("train", "validation")] == [
+        ("fit", 2, 2, "done"),
+        ("evaluate", 10, 10, "done"),
+        ("predict", 10, 10, "done"),
+    ]
+    fit(model, verbose=1)
+    assert "10/10" in capsys.readouterr().out
+
+
+def test_install_leaves_alone_a_bar_of_keras_in_a_loop_of_the_users_own(
+    package: Any, clock: FakeClock, renderer: RecordingRenderer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = package.utils.Progbar
+    with kbar.installed(renderer=renderer):
+        assert package.utils.Progbar is original
+        progress = package.utils.Progbar(3)
+        for step in range(3):
+            progress.update(step + 1, [("loss", 0.5)])
+    assert "3/3" in capsys.readouterr().out
+    assert ends(renderer) == []
