@@ -62,7 +62,7 @@ class Run:
         return executions
 
     def _end_steps(self, stage: Stage, executions: Executions, kind: str) -> None:
-        """Count all steps, but of the last execution only those it has had: `stage` ends within Keras's method `kind`."""
+        """Count all steps, of the last execution only those it has had: `stage` ends within Keras's method `kind`."""
         queued, self.queued = self.queued, 0
         if queued:  # Keras waits for queued steps before it reports any end
             stage.advance_to(queued, self.display.clock())
