@@ -177,8 +177,10 @@ def count(view: StageView, *, exact: bool = False) -> str:
         text, width = _abbreviated, 1 if view.total is None else len("12.3M")
     total = "?" if view.total is None else text(view.total)
     at = f"{text(done):>{max(width, len(total))}}/{total}{unit}"
-    word = {"stopped": "stopped at ", "interrupted": "interrupted at ", "error": "failed at "}.get(view.outcome or "")
-    return word + at.lstrip() if word else at
+    word = {"stopped": "stopped", "interrupted": "interrupted", "error": "failed"}.get(view.outcome or "")
+    if word and view.total == 1 and view.unit == view.label:  # a trial that says nothing of its steps
+        return word
+    return f"{word} at {at.lstrip()}" if word else at
 
 
 def _abbreviated(n: int) -> str:

@@ -179,11 +179,11 @@ def _print_epochs(console: Console, summary: Summary) -> None:
     columns = _columns(summary, [*earlier, *summary.epochs[-_ROWS:]], best)
     shown = _print_table(console, columns)
     if shown < len(columns):
-        console.print(f"  {len(columns) - shown} more metrics do not fit; --json has all.")
+        console.print(f"  {len(columns) - shown} more columns do not fit; --json has all.")
     if len(summary.epochs) > _ROWS:
-        console.print(f"  Of {len(summary.epochs)} epochs, the last {_ROWS} and the best; --json has all.")
+        console.print(f"  Of {len(summary.epochs)} rows, the last {_ROWS} and the best; --json has all.")
     if best:
-        console.print("  * best of all epochs")
+        console.print("  * best of all rows")
 
 
 def _columns(summary: Summary, epochs: Sequence[StageView], best: Mapping[str, StageView]) -> dict[str, list[str]]:
@@ -193,12 +193,18 @@ def _columns(summary: Summary, epochs: Sequence[StageView], best: Mapping[str, S
         metrics = dict(epoch.metrics)
         return f"{number(metrics[name])}{'*' if best.get(name) is epoch else ' '}" if name in metrics else ""
 
+    def parameter(epoch: StageView, name: str) -> str:
+        parameters = dict(epoch.parameters)
+        return number(parameters[name]) if name in parameters else ""
+
     root = summary.root.label
     names = dict.fromkeys(name for epoch in summary.epochs for name, _ in epoch.metrics)
+    parameters = dict.fromkeys(name for epoch in summary.epochs for name, _ in epoch.parameters if name not in names)
     return {
         "": [f"{e.path.removeprefix(root).strip()} {e.outcome if e.outcome != 'done' else ''}" for e in epochs],
         "took": [took(epoch.elapsed) for epoch in epochs],
         **{name: [text(epoch, name) for epoch in epochs] for name in names},
+        **{name: [parameter(epoch, name) for epoch in epochs] for name in parameters},
     }
 
 
