@@ -10,21 +10,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from .core.outcome import outcome_of
-from .core.scalars import plain
 from .core.snapshot import Goal, Outcome
-from .core.trial import Result
+from .core.trial import Result, Trial
 from .options import DisplayOptions, Options, options_of
 from .sources import arguments
+from .sources.candidates import Candidates
 from .sources.searches import Best, Fold, Search
 from .sources.tracks import Track, track
-from .system.replaced import ReplacedMethod, Replacement
+from .system.replaced import ReplacedMethod
 from .system.warnings import harmless
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def _optimize(
         name: "max" if way == "MAXIMIZE" else "min" for name, way in zip(names, directions, strict=True)
     }
     best = Best(names[0], goals[names[0]]) if len(names) == 1 else Best(None)
+    earlier = _best_of_study(study, best, names[0]) if len(names) == 1 else None
     pruned = importlib.import_module("optuna").TrialPruned
 
     def objective(trial: Any) -> Any:
@@ -76,14 +76,41 @@ def _optimize(
             is_pruned = isinstance(error, pruned)
             outcome: Outcome = "stopped" if is_pruned else outcome_of(error)
             note = "pruned" if is_pruned else type(error).__name__
-            search.finish(mark, Result(outcome, {}, trial.params, note, goals))
+            result = Result(outcome, {}, _parameters(trial), note, goals)
+            search.finish(mark, result, counts=outcome != "interrupted")
             raise
-        found = dict(zip(names, value if isinstance(value, Sequence) else [value], strict=False))
-        search.finish(mark, Result(_outcome(found), found, trial.params, "", goals))
+        values = value if isinstance(value, Sequence) else [value]
+        numbers = [_number(each) for each in values]
+        outcome = "error" if any(map(math.isnan, numbers)) or len(values) != len(names) else "done"
+        found = dict(zip(names, numbers, strict=False))
+        search.finish(mark, Result(outcome, found, _parameters(trial), "", goals))
         return value
 
-    with Search(arguments.known(n_trials), best, options) as search:
+    with Search(arguments.known(n_trials), best, options, found=earlier) as search:
         return original(objective, n_trials, *args, **kwargs)
+
+
+@harmless("kbar misses the earlier trials")
+def _best_of_study(study: Any, best: Best, name: str) -> Mapping[str, object]:
+    """Add the best of the trials that the study has already to `best`, and return what that shows."""
+    try:
+        earlier = study.best_trial
+    except ValueError:  # there is none
+        return {}
+    return best.add(Trial("trial", earlier.number, None, 0.0), {name: earlier.value})
+
+
+def _parameters(trial: Any) -> Mapping[str, Any]:
+    """The parameters of a trial of Optuna, which its storage may fail to give."""
+    return harmless("kbar misses parameters")(lambda: trial.params)() or {}
+
+
+def _number(value: Any) -> float:
+    """The number that Optuna makes of an objective's value; NaN if there is none, which it takes for a failure."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def keras_tuner(tuner: Any, **options: Unpack[DisplayOptions]) -> AbstractContextManager[None]:
@@ -106,29 +133,44 @@ def keras_tuner(tuner: Any, **options: Unpack[DisplayOptions]) -> AbstractContex
 
 
 def _search(tuner: Any, options: Options, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    from .sources.keras import ProgressBar
-
-    oracle = tuner.oracle
+    oracle, best = tuner.oracle, Best(*_objective(tuner.oracle))
     with contextlib.ExitStack() as stack:
         search = stack.enter_context(
             Search(
                 arguments.known(getattr(oracle, "max_trials", None)),
-                Best(*_objective(oracle)),
+                best,
                 options,
                 initial=len(getattr(oracle, "end_order", ())),
+                found=_best_of_oracle(oracle, best),
             )
         )
         trials = _Trials(tuner, search)
         stack.enter_context(ReplacedMethod(tuner, "on_trial_begin", trials.begin))
         stack.enter_context(ReplacedMethod(tuner, "on_trial_end", trials.end))
-        if _has_fits(tuner):
-            callbacks = kwargs.get("callbacks") or []
-            bars = [] if any(isinstance(each, ProgressBar) for each in callbacks) else [ProgressBar()]
-            kwargs["callbacks"] = [*callbacks, *bars]
+        if hasattr(tuner, "_build_and_fit_model"):  # other tuners have no fits that take callbacks
+            stack.enter_context(ReplacedMethod(tuner, "_build_and_fit_model", _fit_with_bar))
         if "verbose" not in kwargs:
             before, oracle.verbose = oracle.verbose, 0
             stack.callback(setattr, oracle, "verbose", before)
         return original(*args, **kwargs)
+
+
+def _fit_with_bar(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Take the place of a method of a tuner that runs one fit."""
+    from .sources.keras import ProgressBar
+
+    callbacks = kwargs.get("callbacks") or []
+    bars = [] if any(isinstance(each, ProgressBar) for each in callbacks) else [ProgressBar()]
+    return original(*args, **{**kwargs, "callbacks": [*callbacks, *bars]})
+
+
+@harmless("kbar misses the earlier trials")
+def _best_of_oracle(oracle: Any, best: Best) -> Mapping[str, object]:
+    """Add the best of the trials that are done already to `best`, and return what that shows."""
+    for trial in oracle.get_best_trials(1):
+        number = oracle.start_order.index(trial.trial_id) + 1
+        return best.add(Trial("trial", number, None, 0.0), {_objective(oracle)[0]: trial.score})
+    return {}
 
 
 class _Trials:
@@ -157,7 +199,7 @@ class _Trials:
     @harmless("kbar missed a trial")
     def _report(self, trial: Any) -> None:
         name, goal = _objective(self._tuner.oracle)
-        outcome: Outcome = "done" if trial.score is not None else "error"
+        outcome: Outcome = "done" if trial.status == "COMPLETED" else "error"  # KerasTuner refuses a score of NaN
         error, colon, reason = (trial.message or "").strip().rpartition("\n")[2].partition(":")
         result = Result(
             outcome,
@@ -174,12 +216,6 @@ def _objective(oracle: Any) -> tuple[str, Goal]:
     """The name of what is optimised, and which way."""
     objective = getattr(oracle, "objective", None)
     return getattr(objective, "name", "score"), "max" if getattr(objective, "direction", "") == "max" else "min"
-
-
-def _has_fits(tuner: Any) -> bool:
-    """Whether what the tuner is given goes to `fit`, so that it may have callbacks."""
-    kind = importlib.import_module("keras_tuner").Tuner
-    return isinstance(tuner, kind) and type(tuner).run_trial is kind.run_trial
 
 
 def sklearn(search: Any, **options: Unpack[DisplayOptions]) -> AbstractContextManager[None]:
@@ -203,58 +239,11 @@ def sklearn(search: Any, **options: Unpack[DisplayOptions]) -> AbstractContextMa
 
 def _fit(search: Any, options: Options, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     refit = search.refit if isinstance(search.refit, str) else "score"
-    with Search(None, Best(refit, "max"), options) as shown:
-        module = importlib.import_module("sklearn.model_selection._search")
-        replaced = Replacement(module, "Parallel", _parallel(module.Parallel, shown))
-        try:
-            return original(*args, **kwargs)
-        finally:
-            replaced.undo()
-
-
-def _parallel(kind: Any, search: Search) -> Any:
-    """A subclass of joblib's `Parallel` that reports candidates, of which each has several tasks in a row."""
-    before = 0  # candidates of earlier calls, which successive halving makes
-
-    class Parallel(kind):  # type: ignore[misc]  # a class that is known at run time only
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "return_as": "generator"})
-
-        def __call__(self, iterable: Any) -> Any:
-            nonlocal before
-            tasks = list(iterable)
-            results = super().__call__(tasks)
-            total = before + len({task[2]["candidate_progress"][0] for task in tasks})
-            search.expect(total)
-            found: list[Any] = []
-            for number, group in itertools.groupby(tasks, lambda task: task[2]["candidate_progress"][0] + 1):
-                mark = search.begin(before + number, total)
-                mine = [next(results) for _ in group]
-                search.finish(mark, _scores(mine, tasks[len(found)][2]["parameters"]))
-                found += mine
-            before = total
-            search.begin(
-                None, name="refit"
-            )  # what runs after the candidates; or more candidates, in a trial of their own
-            return found
-
-    return Parallel
-
-
-def _scores(results: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> Result:
-    """The result of a candidate: the means of its splits' scores, and how long these took together."""
-    scores = [each["test_scores"] for each in results]
-    if all(isinstance(each, Mapping) for each in scores):
-        names = list(scores[0])
-        found = {name: sum(each[name] for each in scores) / len(scores) for name in names}
-    elif any(isinstance(each, Mapping) for each in scores):  # scorers of which some have failed
-        found = {}
-    else:
-        found = {"score": sum(scores) / len(scores)}
-    failed = sum(each.get("fit_error") is not None for each in results)
-    note = f"{failed}/{len(results)} fits failed" if failed else ""
-    seconds = sum(each.get("fit_time", 0.0) + each.get("score_time", 0.0) for each in results)
-    return Result("error" if failed else "done", found, parameters, note, dict.fromkeys(found, "max"), seconds)
+    with (
+        Search(None, Best(refit, "max"), options) as shown,
+        ReplacedMethod(search, "_run_search", Candidates(shown).run),
+    ):
+        return original(*args, **kwargs)
 
 
 def folds(splitter: Any, x: Any, y: Any = None, groups: Any = None, **options: Unpack[DisplayOptions]) -> Track[Any]:
@@ -275,9 +264,8 @@ def folds(splitter: Any, x: Any, y: Any = None, groups: Any = None, **options: U
     """
     if not all(callable(getattr(splitter, name, None)) for name in ("split", "get_n_splits")):
         raise TypeError(f"splitter must have split() and get_n_splits(), as KFold has; got {splitter!r:.100}")
-    total = splitter.get_n_splits(x, y, groups)
-    items = _Folds(splitter.split(x, y, groups), total)
-    items.track = track(items, "fold", total=total, unit="fold", **options)
+    items = _Folds(functools.partial(splitter.split, x, y, groups), splitter.get_n_splits(x, y, groups))
+    items.track = track(items, "fold", unit="fold", **options)
     return items.track
 
 
@@ -290,21 +278,18 @@ class _Folds:
 
     track: Track[Any]
 
-    def __init__(self, items: Iterator[Any], total: int) -> None:
-        self._items, self._total = items, total
+    def __init__(self, split: Callable[[], Iterator[Any]], total: int) -> None:
+        self._split, self._total = split, total
+
+    def __len__(self) -> int:
+        return self._total
 
     def __iter__(self) -> Iterator[Any]:
         best = Best(None)
-        for number, item in enumerate(self._items, 1):
+        for number, item in enumerate(self._split(), 1):
             fold = Fold(self.track, number, self._total, best)
             yield item
             fold.finish()
-
-
-def _outcome(found: Mapping[str, object]) -> Outcome:
-    """The outcome of a trial with these values: Optuna takes one without a number for a failure."""
-    values = [plain(value) for value in found.values()]
-    return "done" if all(isinstance(value, (int, float)) and not math.isnan(value) for value in values) else "error"
 
 
 def _check(argument: str, given: object, package: str, kind: str) -> None:

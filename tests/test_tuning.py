@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import io
 import json
+import pickle
 import sys
 import threading
 import warnings
@@ -18,6 +21,7 @@ import kbar
 from kbar import tuning
 from kbar.core.trial import Result, Trial
 from kbar.history.read import read
+from kbar.history.show import show, summaries
 from kbar.options import Options
 from kbar.sources.searches import Best, Search
 from kbar.testing import FakeClock, RecordingRenderer, VirtualTerminal
@@ -219,6 +223,16 @@ def test_logs_have_parameters_and_goals(clock: FakeClock, tmp_path: Path) -> Non
     assert record.stage.goals == (("value", "max"),)
     (line,) = [line for line in text.read_text().splitlines() if " search trial 1/1 done" in line]
     assert "value=2.0000 lr=0.1000 kind=sgd" in line
+    table = io.StringIO()
+    show(summaries(filter(None, map(read, log.read_text().splitlines())))[0], table)
+    assert "trial 1/1 2.0s 2.0000* 0.1000 sgd" in [" ".join(row.split()) for row in table.getvalue().splitlines()]
+
+
+def test_a_trial_without_a_fit_does_not_say_where_it_failed(clock: FakeClock) -> None:
+    terminal = VirtualTerminal(100, 12)
+    with search(kbar.RichRenderer(file=terminal), 1) as s:
+        s.finish(s.begin(1, 1), Result("error", {}, {"lr": 1}, "Boom"))
+    assert lines_of(terminal)[0].split()[-3:] == ["failed", "Boom", "lr=1"]
 
 
 def test_a_page_marks_the_best_by_the_goal_and_no_parameter(clock: FakeClock) -> None:
@@ -261,6 +275,14 @@ def test_what_is_logged_for_a_fold_stands_in_its_line(clock: FakeClock) -> None:
         clock.advance(1.0)
         folds.log(score=n)
     assert [dict(e.metrics) for e in epochs(recorder)] == [{"score": n} for n in range(3)]
+
+
+def test_folds_can_be_looped_over_again(clock: FakeClock) -> None:
+    recorder = RecordingRenderer()
+    folds = tuning.folds(Splits(), None, renderer=recorder)
+    assert list(folds) == list(folds)
+    assert len(folds) == 3
+    assert ends(recorder, "fold") == [("fold", 3, 3, "done")] * 2
 
 
 @pytest.mark.parametrize("how", ["break", "raise"])
@@ -395,6 +417,103 @@ def test_an_error_of_a_candidate_ends_the_search_as_without_kbar(clock: FakeCloc
     assert importlib.import_module("sklearn.model_selection._search").Parallel.__module__.startswith("sklearn")
 
 
+def test_a_search_within_a_candidate_is_none_of_its_candidates(clock: FakeClock) -> None:
+    from sklearn.model_selection import GridSearchCV
+
+    recorder = RecordingRenderer()
+    found = GridSearchCV(grid(), {"estimator__fit_intercept": [True, False]}, cv=2)
+    with tuning.sklearn(found, renderer=recorder):
+        found.fit(X, X[:, 0])
+    assert [e.title for e in epochs(recorder)] == ["trial 1/2", "trial 2/2"]
+    assert ends(recorder) == [("search", 2, 2, "done")]
+
+
+def test_searches_in_threads_do_not_mix(clock: FakeClock) -> None:
+    from sklearn.linear_model import Ridge
+
+    both_run = threading.Barrier(2)
+
+    class Model(Ridge):  # type: ignore[misc]  # scikit-learn has no types
+        def fit(self, x: Any, y: Any) -> Any:
+            both_run.wait(timeout=60)
+            return super().fit(x, y)
+
+    def run(recorder: RecordingRenderer) -> None:
+        found = grid()
+        found.set_params(estimator=Model(), refit=False)
+        with tuning.sklearn(found, renderer=recorder):
+            found.fit(X, X[:, 0])
+
+    recorders = [RecordingRenderer(), RecordingRenderer()]
+    threads = [threading.Thread(target=run, args=(recorder,)) for recorder in recorders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for recorder in recorders:
+        assert [e.title for e in epochs(recorder)] == ["trial 1/2", "trial 2/2"]
+        assert ends(recorder) == [("search", 2, 2, "done")]
+
+
+@pytest.mark.parametrize("backend", ["threading", pytest.param("multiprocessing", marks=pytest.mark.slow)])
+def test_other_backends_of_joblib(backend: str, clock: FakeClock) -> None:
+    """That with processes yields no results one by one."""
+    import joblib
+
+    recorder, found = RecordingRenderer(), grid(n_jobs=2)
+    with joblib.parallel_backend(backend), tuning.sklearn(found, renderer=recorder):
+        found.fit(X, X[:, 0])
+    assert [e.title for e in epochs(recorder)] == ["trial 1/2", "trial 2/2"]
+
+
+def test_models_of_candidates_are_copied_when_they_run(clock: FakeClock) -> None:
+    """As without kbar: all at once would not fit into memory."""
+    from sklearn.linear_model import Ridge
+
+    copied: list[int] = []
+
+    class Model(Ridge):  # type: ignore[misc]  # scikit-learn has no types
+        def __sklearn_clone__(self) -> Any:
+            copied.append(1)
+            return Model(**self.get_params())
+
+        def fit(self, x: Any, y: Any) -> Any:
+            counts.append(len(copied))
+            return super().fit(x, y)
+
+    counts: list[int] = []
+    found = grid(refit=False)
+    found.estimator = Model()
+    with tuning.sklearn(found, renderer=RecordingRenderer()):
+        found.fit(X, X[:, 0])
+    assert counts[-1] - counts[0] > 1
+
+
+def test_a_scikit_learn_that_is_built_differently_costs_a_warning(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(*_: object) -> None:
+        raise KeyError("parallel")
+
+    monkeypatch.setattr("inspect.getclosurevars", changed)
+    found = grid()
+    with pytest.warns(kbar.KbarWarning, match="kbar missed a trial"), tuning.sklearn(found, renderer="none"):
+        found.fit(X, X[:, 0])
+    assert found.best_params_
+
+
+def test_a_copy_that_is_made_in_the_block_knows_nothing_of_it(clock: FakeClock) -> None:
+    """Searches are sent to processes, and saved while they run."""
+    found = grid()
+    with tuning.sklearn(found, renderer=kbar.LogRenderer(io.StringIO())):
+        found.fit(X, X[:, 0])
+        copies = [pickle.loads(pickle.dumps(found)), copy.deepcopy(found)]
+    for each in copies:
+        assert each.fit.__func__ is type(found).fit
+        assert each.fit.__self__ is each
+        assert each.best_params_ == found.best_params_
+
+
 def test_of_two_blocks_the_inner_one_counts(clock: FakeClock) -> None:
     outer, inner, found = RecordingRenderer(), RecordingRenderer(), grid()
     with tuning.sklearn(found, renderer=outer):
@@ -485,6 +604,25 @@ def test_trials_of_optuna(jobs: int, optuna: Any, clock: FakeClock) -> None:
     assert [t.state.name for t in study.trials] == ["COMPLETE", "PRUNED", "FAIL", "FAIL", "COMPLETE", "COMPLETE"]
 
 
+def test_what_an_objective_may_return(optuna: Any, clock: FakeClock) -> None:
+    returned = [None, np.float32(3.0), np.array(2.5), [2.0], [1.0, 0.0], float("nan"), float("inf"), "odd"[:0]]
+    recorder, study = RecordingRenderer(), optuna.create_study()
+    with tuning.optuna(study, renderer=recorder):
+        study.optimize(lambda trial: returned[trial.number], n_trials=len(returned))
+    states = {"COMPLETE": "done", "FAIL": "error"}
+    assert [e.outcome for e in epochs(recorder)] == [states[t.state.name] for t in study.trials]
+    assert dict(last(recorder, "search").metrics) == {"best_value": 2.0, "best_trial": 3}
+
+
+def test_the_best_trial_of_a_study_may_be_an_earlier_one(optuna: Any, clock: FakeClock) -> None:
+    recorder, study = RecordingRenderer(), optuna.create_study()
+    study.optimize(lambda trial: 1.0, n_trials=1)
+    with tuning.optuna(study, renderer=recorder):
+        study.optimize(lambda trial: 1.0 + trial.number, n_trials=2)
+    shown = {view.metrics for view in views(recorder, "search")} - {()}  # nothing as it begins
+    assert shown == {(("best_value", 1.0), ("best_trial", 0))}
+
+
 def test_a_study_of_several_objectives_has_no_best(optuna: Any, clock: FakeClock) -> None:
     recorder, study = RecordingRenderer(), optuna.create_study(directions=["minimize", "maximize"])
     with tuning.optuna(study, renderer=recorder):
@@ -503,6 +641,16 @@ def test_a_study_that_is_stopped(optuna: Any, clock: FakeClock) -> None:
         with pytest.raises(Boom):
             study.optimize(raise_boom, n_trials=9)
     assert ends(recorder) == [("search", 1, 9, "stopped"), ("search", 1, 9, "error")]
+
+
+def test_an_interrupted_trial_of_optuna_does_not_count(optuna: Any, clock: FakeClock) -> None:
+    def interrupts(_: object) -> None:
+        raise KeyboardInterrupt
+
+    recorder, study = RecordingRenderer(), optuna.create_study()
+    with tuning.optuna(study, renderer=recorder), pytest.raises(KeyboardInterrupt):
+        study.optimize(interrupts, n_trials=2)
+    assert ends(recorder) == [("search", 0, 2, "interrupted")]
 
 
 def raise_boom(*_: object) -> None:
@@ -528,6 +676,9 @@ def test_trials_of_keras_tuner(tmp_path: Path, capsys: pytest.CaptureFixture[str
         def on_trial_begin(self, trial: Any) -> None:
             fails[:] = [1] if trial.trial_id == "1" else []
 
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:  # as Hyperband, and tuners of batch sizes
+            return super().run_trial(trial, *args, batch_size=5, **kwargs)
+
     recorder = RecordingRenderer()
     tuner = Tuner(build, "val_loss", 3, executions_per_trial=2, directory=tmp_path, seed=1)
     x, y = np.zeros((20, 3)), np.zeros(20)
@@ -543,6 +694,27 @@ def test_trials_of_keras_tuner(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert [name for e in trials for name, _ in e.parameters] == ["units"] * 3
     assert ends(recorder, "search") == [("search", 3, 3, "done")]
     assert {v.title for v in views(recorder, "fit")} == {"trial 1/3", "trial 3/3"}
-    assert {"on_trial_begin", "on_trial_end", "search"} & {*vars(tuner)} == set()
+    assert {v.total for v in views(recorder, "train")} == {2}
+    assert {"on_trial_begin", "on_trial_end", "search", "_build_and_fit_model"} & {*vars(tuner)} == set()
     assert tuner.oracle.verbose == 1
     assert "Running Trial" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_search_of_keras_tuner_that_is_resumed(tmp_path: Path) -> None:
+    """A score that is no number fails; the best trial may be an earlier one."""
+    keras_tuner = pytest.importorskip("keras_tuner", reason="pip install 'keras-kbar[tuning]'")
+
+    class Tuner(keras_tuner.RandomSearch):  # type: ignore[misc]  # KerasTuner has no types
+        def run_trial(self, trial: Any) -> dict[str, float]:
+            trial.hyperparameters.Float("x", 0.0, 1.0)
+            return {"score": [1.0, float("nan"), 3.0][int(trial.trial_id)]}
+
+    for trials, how in ((2, ["done", "error"]), (3, ["done"])):
+        recorder = RecordingRenderer()
+        tuner = Tuner(objective=keras_tuner.Objective("score", "min"), max_trials=trials, directory=tmp_path, seed=1)
+        with tuning.keras_tuner(tuner, renderer=recorder):
+            tuner.search()
+        assert [e.outcome for e in epochs(recorder)] == how
+        assert dict(last(recorder, "search").metrics) == {"best_score": 1.0, "best_trial": 1}
+        assert ends(recorder) == [("search", trials, trials, "done")]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..core.best import higher_is_better
 from ..core.scalars import plain
@@ -17,32 +16,14 @@ from ..core.trial import Result, Trial
 from ..display.process import current
 from ..display.trials import begin_trial, end_trial
 from ..options import Options
-from ..system.warnings import failure, warn
+from ..system.warnings import harmless, warn
 from .iteration import end
 from .tracks import Track
 
 if TYPE_CHECKING:
-    from typing import Concatenate
+    from typing_extensions import Self
 
-    from typing_extensions import ParamSpec, Self
-
-    P = ParamSpec("P")
-    S = TypeVar("S")
-    T = TypeVar("T")
-
-
-def _harmless(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T | None]:
-    """Make a method warn in place of raising an exception, which would end the search."""
-
-    @functools.wraps(method)
-    def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
-        try:
-            return method(self, *args, **kwargs)
-        except Exception as error:
-            failure("kbar missed a trial", error)
-            return None
-
-    return guarded
+_harmless = harmless("kbar missed a trial")
 
 
 class Best:
@@ -85,11 +66,21 @@ class Search:
         total: how many trials there are, None if unknown.
         initial: how many of them were done in an earlier run.
         best: compares the results.
+        found: what earlier runs found, as `Best.add` returns it.
         options: as all entry points take them.
     """
 
-    def __init__(self, total: int | None, best: Best, options: Options, *, initial: int = 0) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        best: Best,
+        options: Options,
+        *,
+        initial: int = 0,
+        found: Mapping[str, object] | None = None,
+    ) -> None:
         self._best, self._options, self._total, self._initial = best, options, total, initial
+        self._found = found or {}
         self._stage: Stage | None = None
         self._lock = threading.Lock()  # trials may end in several threads
 
@@ -108,6 +99,8 @@ class Search:
             options=self._options,
         )
         self._stage.in_block = True
+        if self._found:
+            self._stage.log(self._found, current().clock(), warn)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -128,7 +121,7 @@ class Search:
 
     @_harmless
     def finish(self, trial: Trial | None, result: Result, *, counts: bool = True) -> None:
-        """End a trial, which `counts` unless it will be run again."""
+        """End a trial, which `counts` unless it was interrupted or will be run again."""
         if trial and self._stage:
             _finish(self._stage, trial, result, self._best)
             if counts:

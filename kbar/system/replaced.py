@@ -69,18 +69,23 @@ class ReplacedMethod(AbstractContextManager[None]):
     def __enter__(self) -> None:
         method = getattr(self._owner, self._name)
         method = method.original if isinstance(method, _Detour) else method
-        self._replacements.append(Replacement(self._owner, self._name, _Detour(method, self._call)))
+        detour = _Detour(self._owner, self._name, method, self._call)
+        self._replacements.append(Replacement(self._owner, self._name, detour))
 
     def __exit__(self, *error: object) -> None:
         self._replacements.pop().undo()
 
 
 class _Detour:
-    """Takes the place of a method."""
+    """Takes the place of a method. A copy or pickle of the object has the method of its class."""
 
-    def __init__(self, original: Callable[..., Any], call: Callable[..., Any]) -> None:
+    def __init__(self, owner: Any, name: str, original: Callable[..., Any], call: Callable[..., Any]) -> None:
+        self._owner, self._name = owner, name
         self.original, self._call = original, call
         functools.update_wrapper(self, original)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, str]]:
+        return getattr, (self._owner, self._name)  # the copy has no attribute of its own by then
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(self.original, *args, **kwargs)

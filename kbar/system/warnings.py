@@ -15,12 +15,16 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from types import CodeType, FunctionType, MethodType
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from .descriptor import file_behind
 from .portable import is_writable
 
-_F = TypeVar("_F", bound=Callable[..., None])
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+T = TypeVar("T")
 _LIMIT = 100  # warnings that are kept while they cannot be issued or written
 _WARNINGS_MODULES = ("warnings", "_py_warnings")  # where `warnings.showwarning` is from, unless it was replaced
 
@@ -179,18 +183,19 @@ def failure(what: str, error: BaseException) -> None:
     warn(f"{what}: {type(error).__name__}: {why}{where}. The run goes on.")
 
 
-def harmless(what: str) -> Callable[[_F], _F]:
-    """Make a method warn that `what` failed in place of raising an exception."""
+def harmless(what: str) -> Callable[[Callable[P, T]], Callable[P, T | None]]:
+    """Make a function warn that `what` failed in place of raising an exception; it then returns None."""
 
-    def guarding(method: _F) -> _F:
-        @functools.wraps(method)
-        def guarded(*args: Any, **kwargs: Any) -> None:
+    def guarding(function: Callable[P, T]) -> Callable[P, T | None]:
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T | None:
             try:
-                method(*args, **kwargs)
+                return function(*args, **kwargs)
             except Exception as error:
                 failure(what, error)
+                return None
 
-        return guarded  # type: ignore[return-value]  # same signature, which ParamSpec cannot say of methods
+        return guarded
 
     return guarding
 
