@@ -24,7 +24,7 @@ from .sources.candidates import Candidates
 from .sources.searches import Best, Fold, Search
 from .sources.tracks import Track, track
 from .system.replaced import ReplacedMethod
-from .system.warnings import harmless
+from .system.warnings import harmless, text_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -75,7 +75,7 @@ def _optimize(
         except BaseException as error:
             is_pruned = isinstance(error, pruned)
             outcome: Outcome = "stopped" if is_pruned else outcome_of(error)
-            note = "pruned" if is_pruned else type(error).__name__
+            note = "pruned" if is_pruned else ": ".join(filter(None, [type(error).__name__, text_of(error)]))
             result = Result(outcome, {}, _parameters(trial), note, goals)
             search.finish(mark, result, counts=outcome != "interrupted")
             raise
@@ -239,10 +239,9 @@ def sklearn(search: Any, **options: Unpack[DisplayOptions]) -> AbstractContextMa
 
 def _fit(search: Any, options: Options, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     refit = search.refit if isinstance(search.refit, str) else "score"
-    with (
-        Search(None, Best(refit, "max"), options) as shown,
-        ReplacedMethod(search, "_run_search", Candidates(shown).run),
-    ):
+    shown = Search(None, Best(refit, "max"), options)
+    candidates = Candidates(shown, halves=hasattr(search, "min_resources"))
+    with shown, ReplacedMethod(search, "_run_search", candidates.run):
         return original(*args, **kwargs)
 
 

@@ -231,8 +231,8 @@ def test_logs_have_parameters_and_goals(clock: FakeClock, tmp_path: Path) -> Non
 def test_a_trial_without_a_fit_does_not_say_where_it_failed(clock: FakeClock) -> None:
     terminal = VirtualTerminal(100, 12)
     with search(kbar.RichRenderer(file=terminal), 1) as s:
-        s.finish(s.begin(1, 1), Result("error", {}, {"lr": 1}, "Boom"))
-    assert lines_of(terminal)[0].split()[-3:] == ["failed", "Boom", "lr=1"]
+        s.finish(s.begin(1, 1), Result("error", {}, {"lr": 1}, "Boom:\n\x1b[31mred"))
+    assert lines_of(terminal)[0].split()[-4:] == ["failed", "Boom:", "red", "lr=1"]
 
 
 def test_a_page_marks_the_best_by_the_goal_and_no_parameter(clock: FakeClock) -> None:
@@ -393,6 +393,7 @@ def test_successive_halving_goes_on_counting(clock: FakeClock) -> None:
     with tuning.sklearn(found, renderer=recorder):
         found.fit(X, X[:, 0])
     assert [e.title for e in epochs(recorder)] == ["trial 1/3", "trial 2/3", "trial 3/3", "trial 4/4"]
+    assert dict(last(recorder, "search").metrics) == {"best_score": found.best_score_, "best_trial": 4}
     assert ends(recorder) == [("search", 4, 4, "done")]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .snapshot import StageView
+from .text import printed
 
 if TYPE_CHECKING:
     from .stage import Stage
@@ -124,7 +125,7 @@ def trial_view(stage: Stage, trial: Trial, result: Result, now: float) -> StageV
         outcome=result.outcome,
         metrics=stage.settings.pick(result.metrics),
         parameters=tuple(result.parameters.items()),
-        note=result.note,
+        note=printed(result.note, 80),
         goals=tuple(result.goals.items()),
     )
 

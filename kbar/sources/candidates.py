@@ -23,10 +23,11 @@ class Candidates:
 
     Args:
         search: what they are reported to.
+        halves: whether it is one by successive halving, whose best candidate is one of the last round.
     """
 
-    def __init__(self, search: Search) -> None:
-        self._search = search
+    def __init__(self, search: Search, *, halves: bool = False) -> None:
+        self._search, self._halves = search, halves
         self._trial: Trial | None = None
         self._results: list[Facts] = []  # of the running candidate
         self._number = self._total = 0  # of the running candidate, from 1; of the candidates by now
@@ -51,6 +52,8 @@ class Candidates:
     @_harmless
     def begin_round(self, first: Facts) -> None:
         """Begin candidates of which this is the first task; successive halving has several rounds of them."""
+        if self._halves:
+            self._search.best.restart()
         _, count = first["candidate_progress"]
         self._total = self._number + count
         self._search.expect(self._total)

@@ -53,6 +53,11 @@ class Best:
                 return {}
             return {f"best_{self._metric}": self._best[0], f"best_{trial.name}": self._best[1]}
 
+    def restart(self) -> None:
+        """Forget what was added before."""
+        with self._lock:
+            self._best = None
+
     @property
     def goal(self) -> Goal:
         """Whether the metric is the better the higher or the lower it is."""
@@ -68,6 +73,9 @@ class Search:
         best: compares the results.
         found: what earlier runs found, as `Best.add` returns it.
         options: as all entry points take them.
+
+    Attributes:
+        best: compares the results.
     """
 
     def __init__(
@@ -79,7 +87,7 @@ class Search:
         initial: int = 0,
         found: Mapping[str, object] | None = None,
     ) -> None:
-        self._best, self._options, self._total, self._initial = best, options, total, initial
+        self.best, self._options, self._total, self._initial = best, options, total, initial
         self._found = found or {}
         self._stage: Stage | None = None
         self._lock = threading.Lock()  # trials may end in several threads
@@ -123,7 +131,7 @@ class Search:
     def finish(self, trial: Trial | None, result: Result, *, counts: bool = True) -> None:
         """End a trial, which `counts` unless it was interrupted or will be run again."""
         if trial and self._stage:
-            _finish(self._stage, trial, result, self._best)
+            _finish(self._stage, trial, result, self.best)
             if counts:
                 with self._lock:
                     self._stage.advance_to(self._stage.done + 1, current().clock())
