@@ -21,6 +21,7 @@ import kbar
 from kbar import tuning
 from kbar.core.trial import Result, Trial
 from kbar.history.read import read
+from kbar.history.run import Run
 from kbar.history.show import show, summaries
 from kbar.options import Options
 from kbar.sources.searches import Best, Search
@@ -226,6 +227,22 @@ def test_logs_have_parameters_and_goals(clock: FakeClock, tmp_path: Path) -> Non
     table = io.StringIO()
     show(summaries(filter(None, map(read, log.read_text().splitlines())))[0], table)
     assert "trial 1/1 2.0s 2.0000* 0.1000 sgd" in [" ".join(row.split()) for row in table.getvalue().splitlines()]
+
+
+def test_a_log_has_the_best_result_and_all_parameters(clock: FakeClock, tmp_path: Path) -> None:
+    log, table = tmp_path / "run.jsonl", io.StringIO()
+    chosen = {f"parameter_{n}": n for n in range(20)}
+    with Search(2, Best("value", "max"), Options("none", log_file=log)) as s:
+        for n in (1, 2):
+            s.finish(s.begin(n, 2), Result("done", {"value": float(n)}, chosen))
+    records = [record for record in map(read, log.read_text().splitlines()) if record]
+    run = Run(records[0], "run.jsonl")
+    for record in records:
+        run.take(record)
+    (bar,) = run.views(records[-1].time)
+    assert dict(bar.metrics) == {"best_value": 2.0, "best_trial": 2}
+    show(summaries(records)[0], table)
+    assert {*chosen} < {*table.getvalue().split()}
 
 
 def test_a_trial_without_a_fit_does_not_say_where_it_failed(clock: FakeClock) -> None:

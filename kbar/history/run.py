@@ -28,12 +28,13 @@ class LoggedStage(Node):
         parent: the stage around it.
 
     Attributes:
-        has_epochs: whether its units are epochs, each with a line of its own that has the metrics.
+        has_epochs: whether its units are epochs of phases, each with a line of its own that has the metrics.
     """
 
     def __init__(self, view: StageView, at: float, parent: Self | None = None) -> None:
         super().__init__(view.label, parent=parent, phase=view.phase)
         self.has_epochs = False
+        self._in_lines: set[str] = set()  # the metrics that its units have in lines of their own
         self._pacer = Pacer(at, view.done)
         self._countdown = Countdown()
         self.update(view, at)
@@ -53,11 +54,11 @@ class LoggedStage(Node):
         found.update(view, at)
         return found
 
-    def finish_epoch(self, outcome: Outcome) -> None:
-        """Remove the epoch's phases; one without a line for its end ends like the epoch."""
-        self.has_epochs = True
+    def finish_epoch(self, line: StageView) -> None:
+        """Remove the phases of an epoch, or another unit, that has a line; one without an end ends like the epoch."""
+        self._in_lines.update(name for name, _ in line.metrics)
         for phase in [child for child in self.children if child.phase and not child.outcome]:
-            phase.finish(outcome)
+            phase.finish(line.outcome or "done")
         self.drop_phases()
 
     def finish(self, outcome: Outcome) -> None:
@@ -71,9 +72,8 @@ class LoggedStage(Node):
 
         Its bar and its remaining time move on all the same, as they do on the run's own terminal.
         """
-        latest = replace(
-            self.latest, seen=now, outcome=self.outcome, metrics=() if self.has_epochs else self.latest.metrics
-        )
+        metrics = [] if self.has_epochs else [each for each in self.latest.metrics if each[0] not in self._in_lines]
+        latest = replace(self.latest, seen=now, outcome=self.outcome, metrics=tuple(metrics))
         if self.outcome:
             return latest
         age = max(0.0, now - self._at)
@@ -134,7 +134,7 @@ class Run:
             self._is_followed = True
         found = self._update(record.chain, record.time)
         if record.is_epoch:
-            found.finish_epoch(stage.outcome or "done")
+            found.finish_epoch(stage)
             return Event("epoch", record.time, found.latest, stage, stage, record.chain[:-1])
         if stage.outcome and found is self.root:
             return self.end(stage.outcome)

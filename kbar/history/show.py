@@ -146,6 +146,8 @@ def show(summary: Summary, file: IO[str]) -> None:
     from rich.console import Console
 
     console = Console(file=file, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDEST
     _print_heading(console, summary)
     _print_times(console, "stages", {f"{n} × {name}": s for name, (s, n) in summary.stages.items()})
     _print_times(console, "epochs", summary.spent)
@@ -221,5 +223,5 @@ def _print_table(console: Console, columns: Mapping[str, Sequence[str]]) -> int:
         table.add_column(Text(name), justify="right", no_wrap=True)
     for row in zip(*fitting.values(), strict=True):
         table.add_row(*map(Text, row))
-    console.print(table, width=None if console.is_terminal else _WIDEST)
+    console.print(table)
     return len(fitting)
