@@ -149,7 +149,7 @@ def _search(tuner: Any, options: Options, original: Callable[..., Any], *args: A
         stack.enter_context(ReplacedMethod(tuner, "on_trial_end", trials.end))
         if hasattr(tuner, "_build_and_fit_model"):  # other tuners have no fits that take callbacks
             stack.enter_context(ReplacedMethod(tuner, "_build_and_fit_model", _fit_with_bar))
-        if "verbose" not in kwargs:
+        if "verbose" not in kwargs and hasattr(oracle, "verbose"):  # else it prints in another process
             before, oracle.verbose = oracle.verbose, 0
             stack.callback(setattr, oracle, "verbose", before)
         return original(*args, **kwargs)
@@ -168,9 +168,14 @@ def _fit_with_bar(original: Callable[..., Any], *args: Any, **kwargs: Any) -> An
 def _best_of_oracle(oracle: Any, best: Best) -> Mapping[str, object]:
     """Add the best of the trials that are done already to `best`, and return what that shows."""
     for trial in oracle.get_best_trials(1):
-        number = oracle.start_order.index(trial.trial_id) + 1
-        return best.add(Trial("trial", number, None, 0.0), {_objective(oracle)[0]: trial.score})
+        return best.add(Trial("trial", _order(trial), None, 0.0), {_objective(oracle)[0]: trial.score})
     return {}
+
+
+def _order(trial: Any) -> int | None:
+    """Which trial of the search it is, from 1, which KerasTuner says in its name."""
+    name = str(trial.trial_id)
+    return int(name) + 1 if name.isdecimal() else None
 
 
 class _Trials:
@@ -182,11 +187,8 @@ class _Trials:
 
     def begin(self, original: Callable[..., Any], trial: Any) -> None:
         """Take the place of `on_trial_begin`."""
-        oracle = self._tuner.oracle
-        order = [*getattr(oracle, "start_order", ()), trial.trial_id]
-        self._running = self._search.begin(
-            order.index(trial.trial_id) + 1, arguments.known(getattr(oracle, "max_trials", None))
-        )
+        total = arguments.known(getattr(self._tuner.oracle, "max_trials", None))
+        self._running = self._search.begin(_order(trial), total)
         original(trial)
 
     def end(self, original: Callable[..., Any], trial: Any) -> None:
@@ -198,6 +200,7 @@ class _Trials:
 
     @harmless("kbar missed a trial")
     def _report(self, trial: Any) -> None:
+        trial = self._tuner.oracle.get_trial(trial.trial_id)  # which may be in another process, with the score
         name, goal = _objective(self._tuner.oracle)
         outcome: Outcome = "done" if trial.status == "COMPLETED" else "error"  # KerasTuner refuses a score of NaN
         error, colon, reason = (trial.message or "").strip().rpartition("\n")[2].partition(":")

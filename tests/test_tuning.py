@@ -736,3 +736,30 @@ def test_a_search_of_keras_tuner_that_is_resumed(tmp_path: Path) -> None:
         assert [e.outcome for e in epochs(recorder)] == how
         assert dict(last(recorder, "search").metrics) == {"best_score": 1.0, "best_trial": 1}
         assert ends(recorder) == [("search", trials, trials, "done")]
+
+
+@pytest.mark.slow
+def test_an_oracle_of_keras_tuner_in_another_process(tmp_path: Path) -> None:
+    """Its client has only some of its attributes."""
+    keras_tuner = pytest.importorskip("keras_tuner", reason="pip install 'keras-kbar[tuning]'")
+
+    class Client:
+        def __init__(self, oracle: Any) -> None:
+            self._oracle = oracle
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("verbose", "start_order", "end_order", "trials"):
+                raise AttributeError(name)
+            return getattr(self._oracle, name)
+
+    class Tuner(keras_tuner.RandomSearch):  # type: ignore[misc]  # KerasTuner has no types
+        def run_trial(self, trial: Any) -> dict[str, float]:
+            return {"score": trial.hyperparameters.Float("x", 0.0, 1.0)}
+
+    recorder = RecordingRenderer()
+    tuner = Tuner(objective=keras_tuner.Objective("score", "min"), max_trials=2, directory=tmp_path, seed=1)
+    tuner.oracle = Client(tuner.oracle)
+    with tuning.keras_tuner(tuner, renderer=recorder):
+        tuner.search()
+    assert [e.title for e in epochs(recorder)] == ["trial 1/2", "trial 2/2"]
+    assert ends(recorder, "search") == [("search", 2, 2, "done")]
