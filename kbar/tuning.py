@@ -60,7 +60,7 @@ def _optimize(
 ) -> Any:
     directions = [direction.name for direction in study.directions]
     several = [f"value_{i}" for i in range(len(directions))]
-    names = study.metric_names or (["value"] if len(directions) == 1 else several)
+    names = getattr(study, "metric_names", None) or (["value"] if len(directions) == 1 else several)
     goals: dict[str, Goal] = {
         name: "max" if way == "MAXIMIZE" else "min" for name, way in zip(names, directions, strict=True)
     }
