@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from typing import Any, Union
 
@@ -65,7 +66,8 @@ class LogRenderer(LineRenderer):
         level: int = logging.INFO,
     ) -> None:
         self._logger = file if isinstance(file, _LOGGERS) else None
-        if hasattr(file, "info") and not (self._logger or hasattr(file, "write")):  # a logger of another library
+        is_other = hasattr(file, "info") and not (isinstance(file, (*_LOGGERS, os.PathLike)) or hasattr(file, "write"))
+        if is_other:  # a logger of another library; since Python 3.14, paths have an `info` as well
             raise TypeError(f"file must be a path, a text stream, a logger of Python's `logging` or None; got {file!r}")
         super().__init__(None if isinstance(file, _LOGGERS) else file, throttle=throttle, messages=messages)
         if isinstance(level, bool) or not isinstance(level, int):

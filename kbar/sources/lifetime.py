@@ -20,7 +20,7 @@ T = TypeVar("T")
 # Instructions that raise an exception again, which adds no entry to its traceback.
 _RAISE_AGAIN = {opmap["RERAISE"], opmap["RAISE_VARARGS"]}
 # Instructions by which a loop is left: by `break` or `return`, and because another iterable has ended, as in zip().
-_BREAK, _OTHER_ENDED = {opmap["POP_TOP"]}, {opmap["FOR_ITER"]}
+_BREAK, _OTHER_ENDED = {opmap["POP_TOP"]}, {opmap[name] for name in ("FOR_ITER", "POP_ITER") if name in opmap}
 # Instructions that drop an exception at the end of its handler; a name is set to None there, and deleted.
 _DROP = {opmap["POP_EXCEPT"]}
 _SET_NAME, _DELETE_NAME = ({code for name, code in opmap.items() if name.startswith(v)} for v in ("STORE_", "DELETE_"))

@@ -282,6 +282,17 @@ def test_adapters_of_a_logger_add_to_its_records(caplog: pytest.LogCaptureFixtur
     ]
 
 
+def test_a_path_with_an_attribute_that_loggers_have_is_a_path(clock: FakeClock, tmp_path: Path) -> None:
+    """As paths of Python 3.14 have."""
+
+    class PathWithInfo(type(tmp_path)):  # type: ignore[misc]  # that depends on the system
+        info = "of the file"
+
+    with kbar.stage("export", total=3, renderer=kbar.LogRenderer(PathWithInfo(tmp_path / "run.log"))):
+        pass
+    assert "export begins" in (tmp_path / "run.log").read_text()
+
+
 class OtherLogger:
     """A logger of another library, which only looks like one of Python's."""
 
