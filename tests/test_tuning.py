@@ -558,7 +558,7 @@ def test_candidates_in_other_processes(tmp_path: Path) -> None:
     """Each worker has a row below the search."""
     program = tmp_path / "program.py"
     program.write_text(JOBS)
-    terminal = VirtualTerminal(100, 12)
+    terminal = VirtualTerminal(100, 24)
     assert terminal.run([sys.executable, str(program)]) == 0
     text = terminal.text
     assert [f"trial {n}/4" in text for n in (1, 2, 3, 4)] == [True] * 4, text
