@@ -31,6 +31,7 @@ class Environment:
         python: the version of Python; "" for the running one.
         backend: the backend of Keras.
         tests: what is run.
+        marks: which of these tests, as pytest's ``-m`` takes it.
     """
 
     install: tuple[str, ...] = ()
@@ -38,10 +39,12 @@ class Environment:
     python: str = ""
     backend: str = "tensorflow"
     tests: str = "tests/sources"
+    marks: str = "keras and not slow"
 
 
 ANY = "tests/sources/test_versions.py"  # the tests that Keras 2 can run as well
 OLDEST = ("tensorflow-cpu==2.16.1", "keras==3.0.0", *LOWEST, *TESTS)
+ALL = {"tests": "tests", "marks": "not slow"}  # of a Python: all default tests
 ENVIRONMENTS = {
     "tensorflow": Environment(),
     "jax": Environment(("jax",), backend="jax"),
@@ -53,6 +56,8 @@ ENVIRONMENTS = {
     "keras-3.6": Environment(("--no-deps", "keras==3.6.0"), adds="keras-3.0", python="3.10"),
     "keras-3.10": Environment(("--no-deps", "keras==3.10.0")),
     "keras-3.11": Environment(("--no-deps", "keras==3.11.3")),
+    "python-3.13": Environment(("-e", f"{ROOT}[test]"), adds="", python="3.13", **ALL),
+    "lowest": Environment(("-e", f"{ROOT}[test]", *OLDEST), adds="", python="3.10", **ALL),
     "keras-2.15": Environment(("tensorflow-cpu==2.15.1", *TESTS, *LOWEST), adds="", python="3.11", tests=ANY),
 }
 
@@ -107,7 +112,7 @@ def main() -> None:
             continue
         print(f"-- {name}", flush=True)
         variables = {"KERAS_BACKEND": environment.backend, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [python, "-m", "pytest", "-n", "2", "-m", "keras and not slow", environment.tests]
+        command = [python, "-m", "pytest", "-n", "2", "-m", environment.marks, environment.tests]
         if subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}).returncode:
             failed.append(name)
     if failed:

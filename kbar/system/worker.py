@@ -8,9 +8,8 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from .portable import host_name
@@ -40,7 +39,6 @@ _POOLS = {  # the function that a pool's process runs, and how the name of its m
     "_worker_loop": ("torch.utils.data._utils.worker",),
     "_run": ("distributed.nanny",),  # Dask's
 }
-_IMPORTS_OF_MAIN = ("_fixup_main_from_path", "_fixup_main_from_name")
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,10 @@ def serves_a_pool() -> bool:
     process = sys.modules.get("multiprocessing.process")
     if process is None or process.parent_process() is None:
         return False
-    return any(
-        str(frame.f_globals.get("__name__")).endswith(_POOLS.get(frame.f_code.co_name, ())) for frame in _main_stack()
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    return main is not None and any(
+        str(frame.f_globals.get("__name__")).endswith(_POOLS.get(frame.f_code.co_name, ()))
+        for frame, _ in traceback.walk_stack(main)
     )
 
 
@@ -109,16 +109,9 @@ def imports_main() -> bool:
     On Windows and macOS, each process that multiprocessing starts does so first, and runs again all that stands in the
     file outside of functions and of ``if __name__ == "__main__"``.
     """
-    return "multiprocessing.spawn" in sys.modules and any(
-        frame.f_code.co_name in _IMPORTS_OF_MAIN and frame.f_globals.get("__name__") == "multiprocessing.spawn"
-        for frame in _main_stack()
-    )
-
-
-def _main_stack() -> Iterator[FrameType]:
-    """The frames of the main thread."""
-    main = sys._current_frames().get(threading.main_thread().ident or 0)
-    yield from (frame for frame, _ in traceback.walk_stack(main)) if main else ()
+    process = sys.modules.get("multiprocessing.process")
+    # By this attribute multiprocessing itself knows that it must not start processes yet.
+    return process is not None and getattr(process.current_process(), "_inheriting", False) is True
 
 
 def _override() -> int | None:

@@ -265,7 +265,7 @@ def test_a_logger_gets_records_with_fields_at_the_given_level(
 def test_adapters_of_a_logger_add_to_its_records(caplog: pytest.LogCaptureFixture) -> None:
     """Python's own would put its attributes in the place of kbar's; others change the text."""
 
-    class Prefix(logging.LoggerAdapter[Any]):
+    class Prefix(logging.LoggerAdapter):  # type: ignore[type-arg]  # it takes none in Python 3.10
         def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
             return f"[100%] {msg}", kwargs
 
