@@ -82,20 +82,15 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
     main = next((child for child in stage.children if child.phase), None)
     number, width = _of_total(stage.total, stage.done + 1), len(_of_total(stage.total, stage.total or 0))
     own = "" if stage.label in _PLAIN else f"{stage.label}  "  # else runs in threads could not be told apart
-    view = view_of(main or stage, now)
+    view = _of_unit(stage, view_of(main or stage, now))
     return replace(
         view,
         total=main.counts.usual or view.total if main else view.total,  # the data may have run out earlier
-        key=stage.key,
-        depth=stage.depth,
         label=stage.unit,
         title=f"{_heading(stage)}{own}{stage.unit} {number:>{width}}",
         path=f"{_path(stage)} {stage.unit} {number}",
-        phase=False,
         elapsed=took,
         rate=main.forecast.rate if main else None,
-        remaining=None,
-        run_remaining=None,
         outcome=main.outcome if main else "done",
         spent=spent,
         note=", ".join(filter(None, (_shortage(child) for child in stage.children if child is not main))),
@@ -105,22 +100,17 @@ def epoch_view(stage: Stage, now: float, took: float, spent: tuple[tuple[str, fl
 def trial_view(stage: Stage, trial: Trial, result: Result, now: float) -> StageView:
     """Return the view of a trial of `stage` that has just ended: of the fit in it, if there was one."""
     main = trial.main
-    view = view_of(main or stage, now, with_metrics=False)
+    view = _of_unit(stage, view_of(main or stage, now, with_metrics=False))
     if main is None:
         view = replace(view, done=int(result.outcome == "done"), total=1, rate=None, unit=trial.name)
     return replace(
         view,
-        key=stage.key,
-        depth=stage.depth,
         label=trial.name,
         title=f"{_heading(stage)}{trial.heading}",
         path=f"{_path(stage)} {trial.title}",
-        phase=False,
         shown=None,
         position=None,
         elapsed=now - trial.began if result.seconds is None else result.seconds,
-        remaining=None,
-        run_remaining=None,
         uncertain=False,
         outcome=result.outcome,
         metrics=stage.settings.pick(result.metrics),
@@ -128,6 +118,11 @@ def trial_view(stage: Stage, trial: Trial, result: Result, now: float) -> StageV
         note=printed(result.note, 80),
         goals=tuple(result.goals.items()),
     )
+
+
+def _of_unit(stage: Stage, view: StageView) -> StageView:
+    """The same view as that of a unit of `stage` that is over, whose events are the stage's."""
+    return replace(view, key=stage.key, depth=stage.depth, phase=False, remaining=None, run_remaining=None)
 
 
 def _shortage(phase: Stage) -> str:

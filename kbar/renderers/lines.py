@@ -42,7 +42,7 @@ class LineRenderer(Renderer):
         if messages and file is None:
             raise ValueError(
                 "messages=True needs a path or a stream as file: "
-                "the screen has what others print already, and loggers are told of events only"
+                "the screen has what others print already, and loggers get events only"
             )
         given = os.fspath(file) if isinstance(file, os.PathLike) else file
         if isinstance(given, str):

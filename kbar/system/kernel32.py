@@ -23,7 +23,7 @@ _OPEN_EXISTING, _OPEN_ALWAYS = 3, 4
 _NORMAL = 0x80
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
 _EXCLUSIVE_LOCK = 2
-_FAR = 0x7FFFFFFF  # the upper half of an offset that no log reaches: the lock there keeps nobody from reading
+_FAR = 0x7FFFFFFF  # the upper half of an offset that no log reaches: a lock there does not hinder readers
 _PROCESSED, _ESCAPES = 1, 4  # bits of a console's mode
 _STANDARD_INPUT = -10
 
@@ -106,7 +106,7 @@ def open_file(path: str, *, write: bool, create: bool) -> int:
 
 @contextlib.contextmanager
 def locked(file: int) -> Iterator[None]:
-    """Keep all who also use this from the file, by its handle; where files cannot be locked, keep nobody from it."""
+    """Keep all who also use this from the file, by its handle; do nothing where files cannot be locked."""
     where = _Overlapped(offset_high=_FAR)
     is_locked = _kernel().LockFileEx(file, _EXCLUSIVE_LOCK, 0, 1, 0, ctypes.byref(where))
     try:

@@ -92,7 +92,7 @@ def appending(number: int) -> Iterator[None]:
 def writer(number: int) -> Callable[[bytes], int]:
     """What writes to a descriptor without any lock of Python's; returns how many bytes were written."""
     if sys.platform == "win32":  # where consoles take text, to which only Python's own object turns bytes
-        raw = open(number, "wb", buffering=0, closefd=False)  # noqa: SIM115  # whoever opened the descriptor closes it
+        raw = open(number, "wb", buffering=0, closefd=False)  # noqa: SIM115  # its owner closes the descriptor
         return raw.write
     return functools.partial(os.write, number)
 
